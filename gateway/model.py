@@ -1,0 +1,417 @@
+"""The nouns of a governed call: frozen values that every room shares. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gateway.connector import Tool
+
+ID_PATTERN = re.compile(r"^[a-z]{3}_[0-9a-f]{32}$")
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id of 128 random bits, `act_…`, `tsk_…`: cannot be guessed (semantics.md H-9)."""
+    return f"{prefix}_{secrets.token_hex(16)}"
+
+
+class Mode(StrEnum):
+    """What the caller asks for: the effect, or only a look at it."""
+
+    RUN = "run"
+    PREVIEW = "preview"
+
+
+class Effect(StrEnum):
+    """Whether a tool changes the system of record."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class Risk(StrEnum):
+    """How much harm one wrong call can do; a HIGH write must have a preview."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Kind(StrEnum):
+    """What stands behind a principal. Only a human may approve (semantics.md H-5)."""
+
+    AGENT = "agent"
+    HUMAN = "human"
+    SERVICE = "service"
+
+
+class Role(StrEnum):
+    """Explicit duties, kept apart on purpose (semantics.md A-5)."""
+
+    CALLER = "caller"
+    APPROVER = "approver"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls, as established by a credential and never by what the client says of itself."""
+
+    tenant: str
+    id: str
+    kind: Kind
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[Role] = frozenset({Role.CALLER})
+    owner: str | None = None
+    """The human who answers for an agent; may not approve its calls."""
+    on_behalf_of: str | None = None
+    """The human an agent acts for in this call, when the credential says so."""
+    key_id: str = ""
+    """The API key that was presented; re-checked by the transaction that admits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What rode on a call beside its arguments. Claims: recorded, never trusted to widen a right."""
+
+    meta_key: str | None = None
+    header_key: str | None = None
+    meta_task: str | None = None
+    header_task: str | None = None
+    thread: str | None = None
+    session: str | None = None
+    client_call_id: str | None = None
+    preview: bool = False
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """For the ledger: client name, model, turn id … each at most 200 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it arrived: authenticated, its JSON bounded, nothing else known about it."""
+
+    principal: Principal
+    tool: str
+    arguments: dict[str, Any]
+    carried: Carried = Carried()
+    timeout: float | None = None
+    """Seconds the client is willing to wait, if it said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The piece of work a call belongs to (semantics.md I-16)."""
+
+    id: str
+    source: str
+    """meta | header | client_thread | session | implicit"""
+
+    @property
+    def implicit(self) -> bool:
+        """Whether the gateway opened it, because the client named none."""
+        return self.source == "implicit"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The scope key of a write (semantics.md I-2..I-4)."""
+
+    digest: bytes
+    """HMAC-SHA256; the caller's own text is never stored."""
+    source: str
+    """meta | header | argument | natural | derived"""
+
+    @property
+    def derived(self) -> bool:
+        """Whether the gateway made the key from the arguments, because the caller gave none."""
+        return self.source == "derived"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A call whose tool is known and whose arguments are valid: the unit that is decided, held and run."""
+
+    id: str
+    principal: Principal
+    tool: Tool
+    args: BaseModel
+    arguments: dict[str, Any]
+    """The arguments after defaults, as plain JSON, in the model's field order."""
+    mode: Mode
+    task: Task
+    key: Key | None
+    """None for reads and previews, which claim nothing."""
+    fingerprint: bytes
+    """SHA-256 over RFC 8785 JSON of {tool, schema, arguments, mode} (semantics.md I-5)."""
+    twin: bytes
+    """HMAC of principal, tool, schema and arguments without the task: finds a lost answer (semantics.md I-15)."""
+    reason: str | None
+    evidence: tuple[str, ...]
+    carried: Carried
+    deadline: float
+    """Seconds the caller is served before it is told `in_flight`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finished read that a write cites, as the ledger knows it (semantics.md E-1)."""
+
+    action_id: str
+    tool: str
+    task: str
+    age: float
+    """Seconds since it finished, by the store's clock."""
+    fields: Mapping[str, Any]
+    """The read's arguments and the top-level fields of its result."""
+
+
+class Verdict(StrEnum):
+    """What policy says. Strictest wins: deny > hold > allow."""
+
+    ALLOW = "allow"
+    HOLD = "hold"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRef:
+    """A rule that took part in a decision, so that it can be found in its file."""
+
+    id: str
+    """`<policy>/<tool or rule id>/<clause>`, e.g. `support-agents/billing_refund/max.cents`."""
+    verdict: Verdict
+    line: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFactor:
+    """So many humans out of these groups."""
+
+    groups: tuple[str, ...]
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalTerms:
+    """Who must approve, and for how long the question and the answer stand (semantics.md H-5, H-6)."""
+
+    factors: tuple[ApprovalFactor, ...]
+    expires: int = 3600
+    """Seconds a hold waits for its votes."""
+    execute_within: int = 900
+    """Seconds an approval may wait for its execution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many attempts per period."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetCharge:
+    """What one call costs against one budget (semantics.md R-5)."""
+
+    budget: str
+    """Stable name of the counter, e.g. `support-agents/billing_refund/principal:bot/cents`."""
+    amount: int
+    limit: int
+    window: int | None
+    """Seconds of the rolling window; None: the whole task."""
+    unit: str
+    """`calls`, or a currency and its minor unit such as `USD cents`, or the summed argument's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimits:
+    """What a whole task may use up."""
+
+    wall_clock: int | None = None
+    """Seconds since the task's first call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What policy says of one action, and the rules that made it say so."""
+
+    verdict: Verdict
+    code: str
+    """`allowed`, `approval_needed`, or the refusal's code: `not_permitted`, `needs_evidence`, `needs_reason`."""
+    message: str
+    """One sentence for the agent: why, and what to do next."""
+    rules: tuple[RuleRef, ...]
+    policy_hash: str
+    approval: ApprovalTerms | None = None
+    charges: tuple[BudgetCharge, ...] = ()
+    limits: TaskLimits = TaskLimits()
+    repeat_window: int | None = None
+    """Seconds in which an identical keyless write is answered from the first; None: the gateway's default."""
+    on_exceeded: str | None = None
+    """What the agent is told to do when a budget is used up, e.g. `handoff_to_human`."""
+
+
+_SEAL = os.urandom(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to make one action's outbound calls. Minted only by the transaction that writes the intent line.
+
+    No ledger line, no permit; no permit, no credential. The seal is keyed with bytes that never leave this
+    process, so a permit can be neither invented by hand nor replayed from disk. It guards against honest
+    mistakes in our own code, and is no sandbox against hostile code in this process.
+    """
+
+    action_id: str
+    tool: str
+    mode: Mode
+    reads_only: bool
+    credential: str | None
+    """A reference, never a value."""
+    upstream_key: str
+    """HMAC of the action id: the same on every retry (semantics.md I-10)."""
+    fence: int
+    intent: str
+    """Hash of the intent line."""
+    seal: bytes = b""
+
+    def sealed(self) -> Permit:
+        """This permit with its seal; called where the intent line is written, and nowhere else."""
+        from dataclasses import replace
+
+        return replace(self, seal=self._mac())
+
+    def vouched(self) -> bool:
+        """Whether this process minted it."""
+        return hmac.compare_digest(self.seal, self._mac())
+
+    def _mac(self) -> bytes:
+        parts = (self.action_id, self.tool, self.mode, str(self.reads_only), self.credential or "", self.upstream_key)
+        return hmac.new(_SEAL, "\0".join((*parts, str(self.fence), self.intent)).encode(), sha256).digest()
+
+
+class Status(StrEnum):
+    """How a call ended, as the agent sees it."""
+
+    DONE = "done"
+    PREVIEWED = "previewed"
+    HELD = "held"
+    REPLAYED = "replayed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Retry(StrEnum):
+    """Whether calling again can help."""
+
+    YES = "yes"
+    """The same call may be made again now."""
+    LATER = "later"
+    """The same call may be made again after `retry_after_ms`."""
+    CHANGED = "changed"
+    """Only a different call can succeed."""
+    NO = "no"
+    """Do not call again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The one answer to a call: the envelope of architecture.md, before it takes the wire's shape."""
+
+    status: Status
+    action_id: str
+    data: dict[str, Any] | None = None
+    diff: list[dict[str, Any]] | None = None
+    """`[{field, before, after, certainty}]`, from a preview."""
+    code: str | None = None
+    message: str | None = None
+    next: str | None = None
+    retry: Retry | None = None
+    retry_after_ms: int | None = None
+    expires_at: str | None = None
+    """RFC 3339, for a hold."""
+    original_status: str | None = None
+    """Of a replay: the status of the first answer."""
+    key_source: str | None = None
+    rules: tuple[str, ...] = ()
+
+    @property
+    def is_error(self) -> bool:
+        """Whether MCP should flag it `isError`."""
+        return self.status in (Status.REFUSED, Status.FAILED, Status.UNKNOWN)
+
+
+class State(StrEnum):
+    """Where an action stands in the store (semantics.md I-6)."""
+
+    HELD = "held"
+    DISPATCHING = "dispatching"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing can change any more."""
+        return self in (State.SUCCEEDED, State.FAILED, State.REFUSED)
+
+
+class HoldState(StrEnum):
+    """Where a hold stands (semantics.md H-2)."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    CONSUMED = "consumed"
+    STALE = "stale"
+    DENIED_AT_EXECUTION = "denied_at_execution"
+
+
+class Event(StrEnum):
+    """What a ledger line records (semantics.md L-2)."""
+
+    REFUSED = "REFUSED"
+    PREVIEW = "PREVIEW"
+    INTENT = "INTENT"
+    OUTCOME = "OUTCOME"
+    REPLAY = "REPLAY"
+    HOLD_CREATED = "HOLD_CREATED"
+    HOLD_DECIDED = "HOLD_DECIDED"
+    VOTE = "VOTE"
+    CONSUMED = "CONSUMED"
+    RECONCILE = "RECONCILE"
+    CONFIG = "CONFIG"
+    SWITCH = "SWITCH"
+    KEY = "KEY"
+    WRITER_OPEN = "WRITER_OPEN"
+    WRITER_CLOSE = "WRITER_CLOSE"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One line of the ledger, as stored: `hash` = SHA-256 of `text`, and `text` contains the previous hash."""
+
+    seq: int
+    hash: str
+    text: str
+    """RFC 8785 canonical JSON."""
+
+
