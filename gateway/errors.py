@@ -12,6 +12,7 @@ A message is written for the agent that will read it: what happened, in one sent
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,7 +67,7 @@ _CODES = (
     # -- upstream
     Code("upstream_unreachable", Retry.YES, "Nothing was sent. The same call may be made again shortly."),
     Code("upstream_busy", Retry.LATER, "Nothing was done. Wait for retry_after_ms, then make the same call again."),
-    Code("upstream_rejected", Retry.CHANGED, "The system of record refused it. Read the message, then change the call."),
+    Code("upstream_rejected", Retry.CHANGED, "The system of record refused it. Read the message, then change it."),
     Code("upstream_failed", Retry.YES, "Reading failed. The same call may be made again."),
     Code("upstream_bad_answer", Retry.NO, "The answer did not have the promised shape. Tell the user."),
     Code("egress_blocked", Retry.NO, "The gateway refused to connect there. Tell the operator."),
@@ -158,12 +159,35 @@ class StartupError(HoldgateError):
         message: what is wrong, in one sentence.
         file, line: where, when it is in a file.
         remedy: what to do about it, in one sentence.
+        others: further problems of the same start, so that one run names them all.
     """
 
-    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, remedy: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        remedy: str = "",
+        others: tuple[StartupError, ...] = (),
+    ) -> None:
         self.message = message
         self.file = file
         self.line = line
         self.remedy = remedy
+        self.others = others
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
-        super().__init__(f"{where}{message}" + (f" {remedy}" if remedy else ""))
+        first = f"{where}{message}" + (f" {remedy}" if remedy else "")
+        super().__init__("\n".join((first, *map(str, others))))
+
+    @property
+    def problems(self) -> tuple[StartupError, ...]:
+        """Every problem, this one first, each standing alone."""
+        alone = StartupError(self.message, file=self.file, line=self.line, remedy=self.remedy)
+        return (alone, *(problem for other in self.others for problem in other.problems))
+
+    @classmethod
+    def together(cls, problems: Iterable[StartupError]) -> StartupError:
+        """One error that carries all of `problems`, of which there is at least one; its `str()` has a line for each."""
+        first, *others = (alone for problem in problems for alone in problem.problems)
+        return cls(first.message, file=first.file, line=first.line, remedy=first.remedy, others=tuple(others))
