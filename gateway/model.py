@@ -310,6 +310,8 @@ class Status(StrEnum):
     DONE = "done"
     PREVIEWED = "previewed"
     HELD = "held"
+    RUNNING = "running"
+    """Still under way when the caller's patience ended; `get_action` tells how it went on."""
     REPLAYED = "replayed"
     REFUSED = "refused"
     FAILED = "failed"
@@ -353,7 +355,8 @@ class Outcome:
     @property
     def is_error(self) -> bool:
         """Whether MCP should flag it `isError`."""
-        return self.status in (Status.REFUSED, Status.FAILED, Status.UNKNOWN)
+        bad = (Status.REFUSED, Status.FAILED, Status.UNKNOWN)
+        return self.status in bad or self.original_status in bad
 
 
 class State(StrEnum):
@@ -403,6 +406,18 @@ class Event(StrEnum):
     KEY = "KEY"
     WRITER_OPEN = "WRITER_OPEN"
     WRITER_CLOSE = "WRITER_CLOSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A preview as it was shown: what an approval is bound to (semantics.md H-1, H-4)."""
+
+    changes: list[dict[str, Any]]
+    """`[{field, before, after, certainty}]`"""
+    witness: str
+    """SHA-256 of the state that the preview rests on."""
+    digest: str
+    """SHA-256 of the changes."""
 
 
 @dataclass(frozen=True, slots=True)

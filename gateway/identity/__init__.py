@@ -1,0 +1,1 @@
+"""Who calls: API keys today; a JWT verifier fits behind the same `authenticate(token) -> Principal | None`."""

@@ -1,0 +1,1 @@
+"""The ledger beyond its table: signed checkpoints, and verification (semantics.md L)."""

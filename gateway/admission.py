@@ -1,0 +1,403 @@
+"""Admission: claim > hold > budget > intent, in one transaction, out of which comes a permit.
+
+This is the only place where a permit is minted, and it is minted from the intent line that the same transaction
+has written (semantics.md L-1, I-6). Everything here is synchronous and runs on the store's writer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway import holds
+from gateway.errors import CODES, LedgerUnavailable, Refusal
+from gateway.keyring import Keyring
+from gateway.model import (
+    Action,
+    Decision,
+    Event,
+    HoldState,
+    Mode,
+    Outcome,
+    Permit,
+    Shown,
+    State,
+    Status,
+    Verdict,
+)
+from gateway.store.actions import ActionRow
+from gateway.store.protocol import Store
+from gateway.store.transaction import Transaction
+
+_LEASE_MARGIN = 15.0
+"""Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier action that answers this call."""
+
+    row: ActionRow
+
+
+@dataclass(frozen=True, slots=True)
+class LookFirst:
+    """The call will be held, and its reviewers need a preview: make one, and ask for admission again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What admission needs to know of the settings. Milliseconds, and counts."""
+
+    repeat_window: int
+    keep_bodies: int
+    pending_holds: int
+
+
+class Admission:
+    """Lets one call through, answers it from an earlier one, holds it, or refuses it.
+
+    Args:
+        instance: names this process, so that another can tell whether a dispatch still has an owner.
+    """
+
+    def __init__(self, store: Store, keyring: Keyring, instance: str, limits: Limits) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._instance = instance
+        self._limits = limits
+
+    async def admit(self, action: Action, decision: Decision, shown: Shown | None) -> Permit | Prior | LookFirst | Outcome:
+        """Decide the call's fate in one transaction; when this returns, that is on disk.
+
+        Returns:
+            A permit: the intent is recorded, go. A prior: an earlier action has the answer. An outcome: held.
+
+        Raises:
+            Refusal: already on the ledger.
+            LedgerUnavailable: nothing was recorded, so nothing may go out.
+        """
+        body = json.dumps(action.arguments, ensure_ascii=False).encode()
+        sealed = self._keyring.seal(action.id, "arguments", body)
+        verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, sealed))
+        if isinstance(verdict, Refusal):
+            raise verdict
+        return verdict
+
+    async def permit_look(self, action: Action) -> Permit:
+        """A permit to read what a held write would change, before anybody is asked (semantics.md D-3).
+
+        Raises:
+            Refusal: already on the ledger.
+        """
+
+        def look(tx: Transaction) -> Permit | Refusal:
+            refused = self._stopped(tx, action)
+            if refused is not None:
+                return self._refuse(tx, action, refused)
+            line = tx.ledger.append(Event.PREVIEW, **facts(action), purpose="hold")
+            return self._permit(action, Mode.PREVIEW, 1, line.hash)
+
+        verdict = await self._store.write(look)
+        if isinstance(verdict, Refusal):
+            raise verdict
+        return verdict
+
+    async def consume(self, action: Action, decision: Decision, hold_digest: str) -> Permit | None:
+        """Spend an approval: APPROVED -> CONSUMED and HELD -> DISPATCHING in the transaction that writes the intent.
+
+        Args:
+            hold_digest: recomputed from what would run now; the stored one must be equal (semantics.md S16).
+
+        Returns:
+            The permit, or None when somebody else consumed the approval, or it is no longer enough (S15, S19).
+        """
+        return await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
+
+    async def retake(self, row: ActionRow, action: Action) -> Permit | None:
+        """A permit to send an unanswered write again, with the same upstream key (semantics.md I-8). None: lost the race."""
+
+        def again(tx: Transaction) -> Permit | None:
+            if self._stopped(tx, action) is not None:
+                return None
+            fence = tx.actions.retake(row.id, instance=self._instance, lease_until=self._lease(tx, action))
+            if fence is None:
+                return None
+            line = tx.ledger.append(Event.INTENT, **facts(action), again=True, fence=fence)
+            return self._permit(action, Mode.RUN, fence, line.hash)
+
+        return await self._store.write(again)
+
+    def look_permit(self, action: Action, line_hash: str) -> Permit:
+        """A reading permit for a line that the caller's own transaction has just written (reconciliation)."""
+        return self._permit(action, Mode.PREVIEW, 1, line_hash)
+
+    # -- inside the transaction
+
+    def _admit(
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, sealed: bytes
+    ) -> Permit | Prior | LookFirst | Outcome | Refusal:
+        refused = self._stopped(tx, action)
+        if refused is not None:
+            return self._refuse(tx, action, refused)
+        prior = self._prior(tx, action, decision)
+        if isinstance(prior, Refusal):
+            return self._refuse(tx, action, prior)
+        if prior is not None:
+            return prior
+        opened = tx.tasks.seen(action.principal.tenant, action.principal.id, action.task)
+        if action.mode is Mode.PREVIEW:
+            return self._intend(tx, action, decision, sealed, Event.PREVIEW)
+        if decision.verdict is Verdict.HOLD:
+            if shown is None and action.tool.previewer is not None:
+                return LookFirst()
+            return self._hold(tx, action, decision, shown, sealed)
+        over = self._over_budget(tx, action, decision, opened)
+        if over is not None:
+            return self._refuse(tx, action, over)
+        return self._intend(tx, action, decision, sealed, Event.INTENT)
+
+    def _stopped(self, tx: Transaction, action: Action) -> Refusal | None:
+        """Credential and switches, looked at by the very transaction that would let the call out (C-4, T-10)."""
+        principal, tool = action.principal, action.tool
+        if not tx.people.active(principal.tenant, principal.id, principal.key_id):
+            return Refusal("not_permitted", "The credential of this call was revoked or has expired.")
+        stop = tx.switches.stopping(principal.tenant, principal.id, tool.name, tool.connector.name)
+        if stop is None:
+            return None
+        what = "Everything" if stop.scope == "everything" else f"The {stop.scope} {stop.target}"
+        return Refusal("switched_off", f"{what} has been stopped by an operator: {stop.because}")
+
+    def _prior(self, tx: Transaction, action: Action, decision: Decision) -> Prior | Refusal | None:
+        """The earlier action that this call repeats, if its answer still stands (semantics.md I-4, I-12, I-15)."""
+        row = tx.actions.claimant(action)
+        if row is None and action.key and action.key.derived and action.task.implicit:
+            row = tx.actions.lost(action)
+        if row is None or action.key is None:
+            return None
+        if row.fingerprint != action.fingerprint and not action.key.source == "natural":
+            return Refusal(
+                "key_reused", "This idempotency key was used for a call with other arguments.", action_id=row.id
+            )
+        window = self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
+        if action.key.derived and row.delivered and row.state.terminal and tx.now - row.received_at >= window:
+            tx.actions.give_back(row.id)
+            return None
+        if row.state is State.UNKNOWN:
+            return Refusal(
+                "outcome_unknown",
+                "The same call was sent before and its outcome is not known yet; it was not sent again.",
+                action_id=row.id,
+            )
+        if row.state.terminal and tx.bodies.get(row.id, "outcome") is None and row.state is not State.REFUSED:
+            if action.key.derived:
+                tx.actions.give_back(row.id)
+                return None
+            return Refusal("key_expired", "This key was used before, and its answer is no longer kept.")
+        if row.state.terminal:
+            tx.ledger.append(Event.REPLAY, **facts(action), original=row.id, key_source=action.key.source)
+        return Prior(row)
+
+    def _hold(
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, sealed: bytes
+    ) -> Outcome | Refusal:
+        principal, terms = action.principal, decision.approval
+        if terms is None:
+            raise LedgerUnavailable("A hold without approval terms cannot be recorded.")
+        if tx.holds.pending_of(principal.tenant, principal.id) >= self._limits.pending_holds:
+            return self._refuse(
+                tx,
+                action,
+                Refusal(
+                    "too_many_holds",
+                    f"{self._limits.pending_holds} of your actions already wait for a human.",
+                    retry_after_ms=60_000,
+                ),
+            )
+        expires_at = tx.now + terms.expires * 1000
+        digest = holds.digest(action, shown, decision.policy_hash)
+        tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
+        tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._keep(terms.expires + terms.execute_within))
+        context = {"reason": action.reason, "evidence": list(action.evidence), "diff": shown.changes if shown else None}
+        self._keep_body(tx, action.id, "context", context, terms.expires + terms.execute_within)
+        tx.holds.add(
+            action.id,
+            principal.tenant,
+            digest=digest,
+            terms=holds.terms_to_json(terms),
+            witness=shown.witness if shown else "",
+            expires_at=expires_at,
+        )
+        tx.ledger.append(
+            Event.HOLD_CREATED,
+            **facts(action, decision),
+            digest=digest,
+            preview=shown.digest if shown else None,
+            groups=sorted({group for factor in terms.factors for group in factor.groups}),
+            expires_at=expires_at,
+        )
+        return held(action.id, expires_at, decision.message, shown)
+
+    def _consume(self, tx: Transaction, action: Action, decision: Decision, hold_digest: str) -> Permit | None:
+        row, hold = tx.actions.get(action.id), tx.holds.get(action.id)
+        if row is None or hold is None or hold.state is not HoldState.APPROVED:
+            return None
+        if tx.now >= (hold.execute_by or 0):
+            holds.close(tx, row, HoldState.APPROVED, HoldState.EXPIRED, "hold_expired")
+            return None
+        if hold.digest != hold_digest:
+            holds.close(tx, row, HoldState.APPROVED, HoldState.STALE, "hold_stale")
+            return None
+        refused = self._stopped(tx, action)
+        if refused is None and decision.verdict is Verdict.DENY:
+            refused = Refusal(decision.code, decision.message)
+        if refused is not None:
+            holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, refused.code)
+            return None
+        terms = decision.approval or holds.terms_from_json(hold.terms)
+        approvers = holds.eligible_approvers(tx, row, hold, terms)
+        if not holds.satisfied(terms, approvers):
+            tx.holds.renew(row.id, holds.terms_to_json(terms))
+            tx.holds.move(row.id, HoldState.APPROVED, HoldState.PENDING)
+            tx.ledger.append(Event.HOLD_DECIDED, **facts(action), state="pending", why="more approvals are needed")
+            return None
+        opened = tx.tasks.seen(action.principal.tenant, action.principal.id, action.task)
+        over = self._over_budget(tx, action, decision, opened)
+        if over is not None:
+            holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, over.code)
+            return None
+        if not tx.holds.move(row.id, HoldState.APPROVED, HoldState.CONSUMED):
+            return None
+        fence = tx.actions.dispatch(
+            row.id,
+            instance=self._instance,
+            lease_until=self._lease(tx, action),
+            policy_hash=decision.policy_hash,
+        )
+        if fence is None:
+            return None
+        tx.ledger.append(
+            Event.CONSUMED,
+            **facts(action),
+            digest=hold.digest,
+            approvers=sorted(approver.id for approver in approvers),
+            policy_then=row.policy_hash,
+            policy_now=decision.policy_hash,
+        )
+        line = tx.ledger.append(Event.INTENT, **facts(action, decision), fence=fence)
+        return self._permit(action, Mode.RUN, fence, line.hash)
+
+    def _over_budget(self, tx: Transaction, action: Action, decision: Decision, opened: int) -> Refusal | None:
+        tenant = action.principal.tenant
+        clock = decision.limits.wall_clock
+        then = {"next": _ON_EXCEEDED[decision.on_exceeded]} if decision.on_exceeded in _ON_EXCEEDED else {}
+        if clock is not None and tx.now - opened >= clock * 1000:
+            return Refusal("over_budget", f"This task has run for more than {clock} s.", **then)
+        for charge in decision.charges:
+            if not tx.budgets.reserve(tenant, action.id, charge):
+                tx.budgets.release(action.id)
+                left = max(charge.limit - tx.budgets.used(tenant, charge), 0)
+                return Refusal(
+                    "over_budget",
+                    f"This needs {charge.amount} {charge.unit}, and {left} of {charge.limit} are left.",
+                    rules=(charge.budget,),
+                    **then,
+                )
+        return None
+
+    def _intend(self, tx: Transaction, action: Action, decision: Decision, sealed: bytes, event: Event) -> Permit:
+        tx.actions.add(
+            action,
+            State.DISPATCHING,
+            policy_hash=decision.policy_hash,
+            instance=self._instance,
+            lease_until=self._lease(tx, action),
+        )
+        tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._limits.keep_bodies)
+        if action.reason or action.evidence:
+            context = {"reason": action.reason, "evidence": list(action.evidence), "diff": None}
+            self._keep_body(tx, action.id, "context", context, 0)
+        line = tx.ledger.append(event, **facts(action, decision), fence=1)
+        return self._permit(action, action.mode, 1, line.hash)
+
+    def _refuse(self, tx: Transaction, action: Action, refusal: Refusal) -> Refusal:
+        tx.ledger.append(
+            Event.REFUSED,
+            **facts(action),
+            code=refusal.code,
+            rules=list(refusal.rules) or None,
+            original=refusal.action_id,
+        )
+        return refusal
+
+    def _permit(self, action: Action, mode: Mode, fence: int, line_hash: str) -> Permit:
+        return Permit(
+            action_id=action.id,
+            tool=action.tool.name,
+            mode=mode,
+            reads_only=mode is Mode.PREVIEW or not action.tool.writes,
+            credential=action.tool.connector.credential,
+            upstream_key=self._keyring.upstream_key(action.id),
+            fence=fence,
+            intent=line_hash,
+        ).sealed()
+
+    def _lease(self, tx: Transaction, action: Action) -> int:
+        return tx.now + int((action.tool.timeout + _LEASE_MARGIN) * 1000)
+
+    def _keep(self, seconds: int) -> int:
+        return self._limits.keep_bodies + seconds * 1000
+
+    def _keep_body(self, tx: Transaction, action_id: str, kind: str, body: dict[str, Any], seconds: int) -> None:
+        raw = json.dumps(body, ensure_ascii=False).encode()
+        tx.bodies.put(action_id, kind, self._keyring.seal(action_id, kind, raw), keep_ms=self._keep(seconds))
+
+
+_ON_EXCEEDED = {"handoff_to_human": CODES["over_budget"].next}
+
+
+def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
+    """What every ledger line about an action says: who, what, for which task, by which rules. No argument."""
+    known = {
+        "action": action.id,
+        "tenant": action.principal.tenant,
+        "principal": action.principal.id,
+        "api_key": action.principal.key_id,
+        "on_behalf_of": action.principal.on_behalf_of,
+        "tool": action.tool.name,
+        "effect": str(action.tool.effect),
+        "mode": str(action.mode),
+        "task": action.task.id,
+        "task_source": action.task.source,
+        "fingerprint": action.fingerprint.hex(),
+        "schema": action.tool.schema_hash,
+        "credential": action.tool.connector.credential,
+        "evidence": list(action.evidence) or None,
+        "key_source": action.key.source if action.key else None,
+        "client_call": action.carried.client_call_id,
+        "claims": dict(action.carried.claims) or None,
+    }
+    if decision is not None:
+        known |= {"policy": decision.policy_hash, "rules": [rule.id for rule in decision.rules]}
+    return known
+
+
+def held(action_id: str, expires_at: int, message: str, shown: Shown | None) -> Outcome:
+    """The answer to a call that waits for a human (semantics.md H-9)."""
+    return Outcome(
+        status=Status.HELD,
+        action_id=action_id,
+        diff=shown.changes if shown else None,
+        code="approval_needed",
+        message=message,
+        next=f"Nothing was done yet. A human has been asked. Call get_action with action_id {action_id}; do not repeat"
+        " the call.",
+        expires_at=rfc3339(expires_at),
+    )
+
+
+def rfc3339(milliseconds: int) -> str:
+    """A store time as text, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,328 @@
+"""Run a permitted action in a task of the gateway's own, shape its answer, and settle it (semantics.md I-6..I-9)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import rfc8785
+from pydantic import BaseModel
+
+from gateway.admission import facts
+from gateway.connector import Found, Output, Preview, Tool, Upstream
+from gateway.envelope import shape
+from gateway.errors import CODES, CredentialUnavailable, LedgerUnavailable, UpstreamError
+from gateway.keyring import Keyring
+from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
+from gateway.store.protocol import Store
+from gateway.store.transaction import Transaction
+from gateway.telemetry import phase
+
+log = logging.getLogger("holdgate.executor")
+
+_FIRST_LOOK_MS = 2_000
+
+
+class OpenUpstream(Upstream, Protocol):
+    """The door's end of an upstream: what happened through it so far."""
+
+    @property
+    def effect(self) -> Literal["none", "unknown", "happened"]:
+        """The strongest thing that may be said of the mutations sent through it."""
+        ...
+
+    @property
+    def credential_version(self) -> str | None: ...
+
+
+class Door(Protocol):
+    """The only way out."""
+
+    def open(self, tool: Tool, permit: Permit, *, deadline: float) -> OpenUpstream:
+        """Args: deadline: `time.monotonic()` seconds after which nothing may be waited for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a dispatch ended, before it is recorded."""
+
+    state: State
+    code: str | None = None
+    message: str | None = None
+    data: dict[str, Any] | None = None
+    retry_after_ms: int | None = None
+    credential_version: str | None = None
+    frees_claim: bool = False
+    """Nothing arrived upstream, or nothing was done: the same key may run again."""
+
+
+class Executor:
+    """Owns every dispatch under way. A caller may leave; the dispatch stays (semantics.md I-9)."""
+
+    def __init__(self, store: Store, keyring: Keyring, door: Door, *, keep_bodies: int) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._door = door
+        self._keep_bodies = keep_bodies
+        self._running: dict[str, asyncio.Task[Outcome]] = {}
+        self._owned: set[asyncio.Task[Any]] = set()
+
+    def own(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
+        """Start work that outlives its caller."""
+        task = asyncio.create_task(work)
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        return task
+
+    def running(self, action_id: str) -> asyncio.Task[Outcome] | None:
+        """The dispatch of an action in this process, if it is under way."""
+        return self._running.get(action_id)
+
+    async def drain(self, seconds: float) -> int:
+        """Wait for what is under way. How many were left when time ran out; the next start sweeps those."""
+        if self._owned:
+            await asyncio.wait(set(self._owned), timeout=seconds)
+        return len(self._owned)
+
+    async def run(self, action: Action, permit: Permit) -> Outcome:
+        """Dispatch, and settle: the outcome is durable before it is returned."""
+        current = asyncio.current_task()
+        if current is not None:
+            self._running[action.id] = current
+        started = time.monotonic()
+        try:
+            if permit.mode is Mode.PREVIEW:
+                with phase("preview", action):
+                    ended = await self._preview_outcome(action, permit)
+            else:
+                with phase("dispatch", action):
+                    ended = await self._dispatch(action, permit)
+            with phase("settle", action):
+                return await self.settle(action, permit, ended, seconds=time.monotonic() - started)
+        finally:
+            self._running.pop(action.id, None)
+
+    async def show(self, action: Action, permit: Permit) -> Shown:
+        """What the action would change, read through an upstream that cannot mutate.
+
+        Raises:
+            UpstreamError, CredentialUnavailable: it cannot be told.
+        """
+        previewer = action.tool.previewer
+        if previewer is None:
+            raise UpstreamError("dry_run_unsupported", f"{action.tool.name} has no preview.", effect="none", sent=False)
+        upstream = self._door.open(action.tool, permit, deadline=time.monotonic() + action.tool.timeout)
+        try:
+            preview = await previewer(action.args, upstream)
+        except (UpstreamError, CredentialUnavailable):
+            raise
+        except Exception as broken:
+            log.error("preview_broken", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
+            raise UpstreamError(
+                "upstream_bad_answer", "The record did not have the shape that the preview needs.", effect="none"
+            ) from broken
+        return _shown(preview)
+
+    async def look_up(self, action: Action, permit: Permit) -> Found:
+        """Ask the upstream whether an unknown write happened (semantics.md I-11). Failures count as ambiguous."""
+        if action.tool.looker is None:
+            return Found.ambiguous()
+        upstream = self._door.open(action.tool, permit, deadline=time.monotonic() + action.tool.timeout)
+        try:
+            return await action.tool.looker(action.args, upstream)
+        except Exception as broken:  # noqa: BLE001 - a lookup that fails, however it fails, tells nothing
+            log.warning("lookup_failed", extra={"action": action.id, "tool": action.tool.name, "why": str(type(broken))})
+            return Found.ambiguous()
+
+    async def settle(self, action: Action, permit: Permit, ended: Ended, *, seconds: float, how: str = "") -> Outcome:
+        """Write down how it ended: state, budget, body and outcome line in one transaction.
+
+        A write whose end cannot be written down is unknown to everybody who asks; a read is simply not answered.
+        """
+        outcome = self._outcome(action, ended)
+        body = json.dumps(_kept(outcome), ensure_ascii=False).encode()
+        sealed = self._keyring.seal(action.id, "outcome", body)
+
+        def record(tx: Transaction) -> bool:
+            try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and _can_be_told(action.tool) else None
+            if not tx.actions.settle(action.id, permit.fence, ended.state, code=ended.code, try_at=try_at):
+                return False
+            if ended.state is not State.UNKNOWN:
+                tx.bodies.put(action.id, "outcome", sealed, keep_ms=self._keep_bodies)
+                (tx.budgets.settle if ended.state is State.SUCCEEDED else tx.budgets.release)(action.id)
+            if ended.frees_claim or (ended.state is State.FAILED and action.key is not None and action.key.derived):
+                tx.actions.give_back(action.id)
+            tx.ledger.append(
+                Event.RECONCILE if how else Event.OUTCOME,
+                **facts(action),
+                how=how or None,
+                status=str(outcome.status),
+                state=str(ended.state),
+                code=ended.code,
+                credential_version=ended.credential_version,
+                body=hashlib.sha256(sealed).hexdigest(),
+                ms=round(seconds * 1000),
+            )
+            return True
+
+        try:
+            recorded = await self._store.write(record)
+        except LedgerUnavailable:
+            log.error("outcome_not_recorded", extra={"action": action.id, "tool": action.tool.name})
+            return _unrecorded(action)
+        if not recorded:
+            log.warning("late_outcome_dropped", extra={"action": action.id, "fence": permit.fence})
+        log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
+        return outcome
+
+    async def _dispatch(self, action: Action, permit: Permit) -> Ended:
+        tool = action.tool
+        upstream = self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout)
+        try:
+            output = await tool.run(action.args, upstream)
+            data = _dump(tool.output_model, output)
+        except UpstreamError as failed:
+            return _failed(failed, upstream, writes=tool.writes)
+        except CredentialUnavailable as missing:
+            if upstream.effect == "none":
+                return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
+            return _unknown(upstream, "A second step found no credential.")
+        except Exception as broken:  # noqa: BLE001 - the boundary to connector code
+            log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
+            return _broken(upstream)
+        return Ended(State.SUCCEEDED, data=data, credential_version=upstream.credential_version)
+
+    async def _preview_outcome(self, action: Action, permit: Permit) -> Ended:
+        try:
+            shown = await self.show(action, permit)
+        except UpstreamError as failed:
+            return Ended(State.FAILED, failed.code, failed.message, retry_after_ms=_milliseconds(failed.retry_after))
+        except CredentialUnavailable as missing:
+            return Ended(State.FAILED, "credential_unavailable", str(missing))
+        return Ended(State.SUCCEEDED, data={"changes": shown.changes})
+
+    def _outcome(self, action: Action, ended: Ended) -> Outcome:
+        if ended.state is State.SUCCEEDED and action.mode is Mode.PREVIEW:
+            changes = (ended.data or {})["changes"]
+            return Outcome(
+                Status.PREVIEWED,
+                action.id,
+                diff=changes,
+                message="Nothing was changed. This is what the call would do now, from a verified read of the record.",
+                next="To do it, make the same call without dry_run.",
+            )
+        if ended.state is State.SUCCEEDED:
+            return Outcome(Status.DONE, action.id, data=ended.data, code=ended.code, message=ended.message)
+        code = CODES[ended.code or "internal_error"]
+        return Outcome(
+            Status.UNKNOWN if ended.state is State.UNKNOWN else Status.FAILED,
+            action.id,
+            code=code.name,
+            message=ended.message,
+            next=code.next,
+            retry=code.retry,
+            retry_after_ms=ended.retry_after_ms,
+        )
+
+
+def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> Ended:
+    """An upstream failure, in the light of everything that was sent before it (semantics.md I-7)."""
+    version = upstream.credential_version
+    if failed.effect == "happened":
+        return Ended(State.SUCCEEDED, failed.code, failed.message, credential_version=version)
+    if writes and (failed.effect == "unknown" or upstream.effect != "none"):
+        return _unknown(upstream, failed.message)
+    return Ended(
+        State.FAILED,
+        failed.code,
+        failed.message,
+        retry_after_ms=_milliseconds(failed.retry_after),
+        credential_version=version,
+        frees_claim=not failed.sent or failed.code in ("upstream_busy", "upstream_unreachable"),
+    )
+
+
+def _broken(upstream: OpenUpstream) -> Ended:
+    """Connector code failed: whether the effect happened depends on what had been sent."""
+    version = upstream.credential_version
+    message = "The system of record answered in a shape that the connector does not know."
+    if upstream.effect == "happened":
+        return Ended(
+            State.SUCCEEDED,
+            "upstream_bad_answer",
+            f"It was done, but the answer cannot be shown. {message}",
+            credential_version=version,
+        )
+    if upstream.effect == "unknown":
+        return _unknown(upstream, message)
+    return Ended(State.FAILED, "upstream_bad_answer", message, credential_version=version)
+
+
+def _unknown(upstream: OpenUpstream, message: str) -> Ended:
+    return Ended(State.UNKNOWN, "outcome_unknown", message, credential_version=upstream.credential_version)
+
+
+def _unrecorded(action: Action) -> Outcome:
+    if action.tool.writes and action.mode is Mode.RUN:
+        return Outcome(
+            Status.UNKNOWN,
+            action.id,
+            code="outcome_unknown",
+            message="The call was sent, but its outcome could not be recorded.",
+            next=CODES["outcome_unknown"].next,
+            retry=Retry.NO,
+        )
+    code = CODES["ledger_unavailable"]
+    return Outcome(
+        Status.FAILED,
+        action.id,
+        code=code.name,
+        message="The answer could not be recorded, so it is not handed over.",
+        next=code.next,
+        retry=code.retry,
+    )
+
+
+def _can_be_told(tool: Tool) -> bool:
+    """Whether the gateway can find out by itself how an unknown write ended."""
+    return tool.looker is not None or tool.connector.idempotency_header is not None
+
+
+def _dump(model: type[Output], output: Output) -> dict[str, Any]:
+    """The result as JSON: only what the tool declares, cleaned of control characters (semantics.md T-2)."""
+    if not isinstance(output, model):
+        raise TypeError(f"the connector returned {type(output).__name__}, not {model.__name__}")
+    dumped: BaseModel = output
+    return shape(dumped.model_dump(mode="json", exclude_none=True))
+
+
+def _shown(preview: Preview) -> Shown:
+    changes = [
+        {"field": change.field, "before": change.before, "after": change.after, "certainty": change.certainty}
+        for change in preview.changes
+    ]
+    witness = hashlib.sha256(rfc8785.dumps(preview.witness)).hexdigest()
+    return Shown(changes, witness, hashlib.sha256(rfc8785.dumps(changes)).hexdigest())
+
+
+def _kept(outcome: Outcome) -> dict[str, Any]:
+    """What of an outcome is kept for replays."""
+    return {
+        "status": str(outcome.status),
+        "data": outcome.data,
+        "diff": outcome.diff,
+        "code": outcome.code,
+        "message": outcome.message,
+        "next": outcome.next,
+    }
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, round(seconds * 1000))

@@ -1,0 +1,98 @@
+"""From a resolved call to an action: which task it belongs to, which key it claims, what it is the same as."""
+
+from __future__ import annotations
+
+import hashlib
+
+import rfc8785
+
+from gateway.catalogue import Resolved
+from gateway.keyring import Keyring
+from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
+from gateway.store.protocol import Store
+
+_CLIENTS_PATIENCE = 50.0
+"""Seconds an unknown client is served before it is told `running`: below the 60 s after which claude.ai gives up."""
+
+
+class Identifier:
+    """Names actions.
+
+    Args:
+        idle_ms: silence after which an unnamed task has ended (semantics.md I-16).
+    """
+
+    def __init__(self, store: Store, keyring: Keyring, *, idle_ms: int) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._idle_ms = idle_ms
+        self._implicit: dict[tuple[str, str], tuple[Task, int]] = {}
+        """Per principal: its open implicit task, and when it was last seen."""
+
+    async def identify(self, call: Call, resolved: Resolved) -> Action:
+        """Give a resolved call its id, task, key and fingerprint.
+
+        Raises:
+            LedgerUnavailable: a new implicit task could not be written down.
+        """
+        principal, tool = call.principal, resolved.tool
+        task = await self._task(call)
+        arguments = rfc8785.dumps(resolved.arguments).decode()
+        scope = (principal.tenant, principal.id, tool.name, tool.schema_hash)
+        return Action(
+            id=new_id("act"),
+            principal=principal,
+            tool=tool,
+            args=resolved.args,
+            arguments=resolved.arguments,
+            mode=resolved.mode,
+            task=task,
+            key=self._key(resolved, principal, task, arguments),
+            fingerprint=_fingerprint(resolved),
+            twin=self._keyring.claim("twin", *scope, arguments),
+            reason=resolved.reason,
+            evidence=resolved.evidence,
+            carried=call.carried,
+            deadline=min(call.timeout or _CLIENTS_PATIENCE, tool.timeout + 5.0),
+        )
+
+    def _key(self, resolved: Resolved, principal: Principal, task: Task, arguments: str) -> Key | None:
+        tool = resolved.tool
+        if not tool.writes or resolved.mode is Mode.PREVIEW:
+            return None
+        if resolved.explicit_key is not None:
+            source, text = resolved.explicit_key
+            kind = "natural" if source == "natural" else "given"
+            return Key(self._keyring.claim(kind, principal.tenant, principal.id, tool.name, text), source)
+        scope = (principal.tenant, principal.id, task.id, tool.name, tool.schema_hash)
+        return Key(self._keyring.claim("derived", *scope, arguments), "derived")
+
+    async def _task(self, call: Call) -> Task:
+        carried, principal = call.carried, call.principal
+        for text, source in (
+            (carried.meta_task, "meta"),
+            (carried.header_task, "header"),
+            (carried.thread, "client_thread"),
+            (carried.session, "session"),
+        ):
+            if text:
+                return Task(self._keyring.pseudonym(principal.tenant, f"{principal.id}/{source}/{text}"), source)
+        scope, now = (principal.tenant, principal.id), self._store.now()
+        known = self._implicit.get(scope)
+        if known is None or now - known[1] >= self._idle_ms:
+            task = await self._store.write(lambda tx: tx.tasks.implicit(*scope, self._idle_ms))
+        else:
+            task = known[0]
+        self._implicit[scope] = (task, now)
+        return task
+
+
+def _fingerprint(resolved: Resolved) -> bytes:
+    """What makes two calls the same (semantics.md I-5)."""
+    same = {
+        "tool": resolved.tool.name,
+        "schema": resolved.tool.schema_hash,
+        "arguments": resolved.arguments,
+        "mode": str(resolved.mode),
+    }
+    return hashlib.sha256(rfc8785.dumps(same)).digest()

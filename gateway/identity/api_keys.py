@@ -1,0 +1,97 @@
+"""API keys `hg_<id>_<secret>`: looked up by id, compared in constant time, useless once revoked (semantics.md A-3)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import replace
+
+from gateway.errors import HoldgateError
+from gateway.model import Event, Principal
+from gateway.store.people import KeyRecord
+from gateway.store.protocol import Store
+from gateway.store.transaction import Transaction
+
+_TOKEN = re.compile(r"^hg_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$")
+_NOBODY = hashlib.sha256(b"nobody").digest()
+_MAX_ACTIVE = 2
+
+
+def create_key(tx: Transaction, principal: Principal, *, by: str, days: int | None = None) -> str:
+    """Make a key for an enabled principal. The returned text is shown once; only its hash is stored.
+
+    Args:
+        by: who asked for it, for the ledger.
+        days: until it expires; None: never.
+
+    Raises:
+        HoldgateError: the principal is unknown or disabled, or has two active keys already (one to rotate to).
+    """
+    if tx.people.get(principal.tenant, principal.id) is None:
+        raise HoldgateError(f"There is no enabled principal {principal.id}.")
+    active = [key for key in tx.people.keys(principal.tenant, principal.id) if key.usable(tx.now)]
+    if len(active) >= _MAX_ACTIVE:
+        raise HoldgateError(
+            f"{principal.id} has {_MAX_ACTIVE} active keys. Revoke one first: holdgate keys revoke {active[0].id}"
+        )
+    id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    expires = None if days is None else tx.now + days * 86_400_000
+    digest = hashlib.sha256(secret.encode()).digest()
+    tx.people.add_key(KeyRecord(id, principal.tenant, principal.id, digest, tx.now, expires, None))
+    tx.ledger.append(
+        Event.KEY, tenant=principal.tenant, principal=principal.id, api_key=id, change="created", by=by, expires=expires
+    )
+    return f"hg_{id}_{secret}"
+
+
+def revoke_key(tx: Transaction, tenant: str, id: str, *, by: str) -> bool:
+    """Make a key useless from this commit on. False when it does not exist or already was."""
+    key = tx.people.key(id)
+    if key is None or key.tenant != tenant or not tx.people.revoke_key(id):
+        return False
+    tx.ledger.append(Event.KEY, tenant=tenant, principal=key.principal, api_key=id, change="revoked", by=by)
+    return True
+
+
+def check(tx: Transaction, token: str) -> Principal | None:
+    """The principal behind a token, or None. Takes as long for an unknown id as for a wrong secret (T-5)."""
+    parsed = _TOKEN.match(token)
+    key = tx.people.key(parsed[1]) if parsed else None
+    presented = hashlib.sha256((parsed[2] if parsed else token).encode()).digest()
+    same = hmac.compare_digest(presented, key.digest if key else _NOBODY)
+    if not (key and same and key.usable(tx.now)):
+        return None
+    principal = tx.people.get(key.tenant, key.principal)
+    return replace(principal, key_id=key.id) if principal else None
+
+
+class ApiKeys:
+    """Authenticates tokens against the store, remembering good ones until the store changes.
+
+    What is remembered is only a shortcut: the transaction that admits a call looks the key up again.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[bytes, Principal] = {}
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """Who presents this token.
+
+        Raises:
+            LedgerUnavailable: the store cannot be read, so nobody can be let in.
+        """
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        principal = await self._store.read(lambda tx: check(tx, token))
+        if principal is not None:
+            self._known[digest] = principal
+        return principal
+
+    def forget(self) -> None:
+        """The store changed: look everybody up again."""
+        self._known.clear()

@@ -1,0 +1,127 @@
+"""The gateway's own keys, each derived for one purpose from one secret file. Credentials of upstreams live in `vault`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.errors import HoldgateError, StartupError
+
+_PREFIX = "holdgate-key-1:"
+
+
+class Keyring:
+    """Keys that never leave the process: HMACs, sealed bodies, signed checkpoints.
+
+    Args:
+        master: 32 random bytes.
+    """
+
+    def __init__(self, master: bytes) -> None:
+        def derive(purpose: str) -> bytes:
+            return HKDF(SHA256(), 32, salt=None, info=f"holdgate/{purpose}/1".encode()).derive(master)
+
+        self._idempotency = derive("idempotency")
+        self._upstream = derive("upstream-key")
+        self._head = derive("ledger-head")
+        self._pseudonym = derive("ledger-field")
+        self._bodies = AESGCM(derive("bodies"))
+        self.checkpoint_key = Ed25519PrivateKey.from_private_bytes(derive("checkpoint"))
+
+    @classmethod
+    def create(cls, path: Path) -> Keyring:
+        """Write a fresh secret, readable by its owner only. Never overwrites.
+
+        Raises:
+            StartupError: the file exists, or its folder cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as broken:
+            raise StartupError(
+                "The gateway's key cannot be written.", file=str(path), remedy="Check the folder's owner and mode."
+            ) from broken
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(_PREFIX + secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return cls.load(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Keyring:
+        """Read the secret.
+
+        Raises:
+            StartupError: missing, unreadable, damaged, or readable by others.
+        """
+        try:
+            text = path.read_text(encoding="ascii").strip()
+            mode = path.stat().st_mode
+        except (OSError, UnicodeDecodeError) as broken:
+            raise StartupError(
+                "The gateway's key cannot be read.",
+                file=str(path),
+                remedy="Run `holdgate init` for a new data folder, or restore the key from your back-up: without it,"
+                " stored answers cannot be opened and repeated calls cannot be recognised.",
+            ) from broken
+        if mode & 0o077:
+            raise StartupError(
+                "The gateway's key is readable by others.", file=str(path), remedy=f"Run `chmod 600 {path}`."
+            )
+        try:
+            if not text.startswith(_PREFIX):
+                raise ValueError(text[:0])
+            master = bytes.fromhex(text.removeprefix(_PREFIX))
+            if len(master) != 32:
+                raise ValueError(len(master))
+        except ValueError as broken:
+            raise StartupError(
+                "The gateway's key is damaged.", file=str(path), remedy="Restore it from your back-up."
+            ) from broken
+        return cls(master)
+
+    def claim(self, *parts: str) -> bytes:
+        """HMAC of a scope key, or of what one is derived from (semantics.md I-2, I-4)."""
+        return hmac.new(self._idempotency, _join(parts), hashlib.sha256).digest()
+
+    def upstream_key(self, action_id: str) -> str:
+        """What the upstream is told to deduplicate by: stable across retries (semantics.md I-10)."""
+        return "hg-" + hmac.new(self._upstream, action_id.encode(), hashlib.sha256).hexdigest()[:40]
+
+    def head_mac(self, seq: int, hash: str) -> str:
+        """Authenticates the end of the ledger."""
+        return hmac.new(self._head, f"{seq}:{hash}".encode(), hashlib.sha256).hexdigest()
+
+    def pseudonym(self, tenant: str, value: str) -> str:
+        """A value that can be correlated in the ledger, and not read (semantics.md L-5)."""
+        return hmac.new(self._pseudonym, _join((tenant, value)), hashlib.sha256).hexdigest()[:32]
+
+    def seal(self, action: str, kind: str, body: bytes) -> bytes:
+        """Encrypt a body, bound to its action and kind."""
+        nonce = os.urandom(12)
+        return nonce + self._bodies.encrypt(nonce, body, f"{action}/{kind}".encode())
+
+    def open(self, action: str, kind: str, sealed: bytes) -> bytes:
+        """Decrypt a body.
+
+        Raises:
+            HoldgateError: it was changed, moved to another action, or sealed with another key.
+        """
+        try:
+            return self._bodies.decrypt(sealed[:12], sealed[12:], f"{action}/{kind}".encode())
+        except InvalidTag as broken:
+            raise HoldgateError(f"The stored {kind} of {action} was changed, or sealed with another key.") from broken
+
+
+def _join(parts: tuple[str, ...]) -> bytes:
+    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))

@@ -1,0 +1,189 @@
+"""The way of a call, top to bottom: gate, admit, act, settle. The security order is this file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from gateway import answers
+from gateway.admission import Admission, LookFirst, Prior
+from gateway.catalogue import Catalogue
+from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
+from gateway.evidence import cited
+from gateway.executor import Executor
+from gateway.identify import Identifier
+from gateway.keyring import Keyring
+from gateway.model import (
+    Action,
+    Call,
+    Decision,
+    Event,
+    Mode,
+    Outcome,
+    Permit,
+    Rate,
+    Shown,
+    Verdict,
+    new_id,
+)
+from gateway.policy.decide import Question
+from gateway.policy.live import LivePolicy
+from gateway.store.protocol import Store
+from gateway.telemetry import phase
+from gateway.throttle import Throttle
+
+log = logging.getLogger("holdgate.pipeline")
+
+
+class Pipeline:
+    """Answers every call with exactly one outcome, and leaves exactly one outcome on the ledger."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        policy: LivePolicy,
+        store: Store,
+        keyring: Keyring,
+        identifier: Identifier,
+        throttle: Throttle,
+        principal_rate: Rate,
+        admission: Admission,
+        executor: Executor,
+    ) -> None:
+        self._catalogue = catalogue
+        self._policy = policy
+        self._store = store
+        self._keyring = keyring
+        self._identifier = identifier
+        self._throttle = throttle
+        self._principal_rate = principal_rate
+        self._admission = admission
+        self._executor = executor
+        self._closing = False
+
+    async def handle(self, call: Call) -> Outcome:
+        """Carry one call through the house."""
+        try:
+            action, decision = await self._gate(call)
+        except Refusal as refusal:
+            return await self._refused(call, refusal)
+        except LedgerUnavailable as down:
+            return answers.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+        work = self._executor.own(self._act(action, decision))
+        await asyncio.wait({work}, timeout=action.deadline)
+        return work.result() if work.done() else answers.running(action.id)
+
+    def close(self) -> None:
+        """Refuse what comes from now on; what is under way goes on."""
+        self._closing = True
+
+    async def _gate(self, call: Call) -> tuple[Action, Decision]:
+        """Rates, names, arguments, policy: nothing is written, nothing goes out.
+
+        Policy stands before idempotency, so that a revoked caller cannot read a stored answer.
+        """
+        if self._closing:
+            raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
+        principal, policy = call.principal, self._policy.current
+        everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
+        self._throttle.admit((everything, *policy.rates(principal, call.tool)))
+        if call.tool not in policy.visible(principal):
+            raise Refusal("unknown_tool", "There is no such tool.")
+        action = await self._identifier.identify(call, self._catalogue.resolve(call))
+        with phase("decide", action):
+            decision = policy.decide(await self.question(action, call.arguments.keys(), self._store.now()))
+        if decision.verdict is Verdict.DENY:
+            raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
+        return action, decision
+
+    async def question(self, action: Action, given: object, at: int) -> Question:
+        """What policy is asked about an action, with the evidence as the ledger knows it."""
+        names = frozenset(given) if isinstance(given, (set, frozenset)) or hasattr(given, "__iter__") else frozenset()
+        return Question(
+            principal=action.principal,
+            tool=action.tool,
+            arguments=action.arguments,
+            given=names & frozenset(action.tool.input_model.model_fields),
+            reason=action.reason,
+            evidence=await cited(self._store, self._keyring, action.principal, action.evidence, at),
+            task_id=action.task.id,
+        )
+
+    async def _act(self, action: Action, decision: Decision) -> Outcome:
+        """Admit, act and settle. Runs in a task of its own: a caller who leaves does not stop it (semantics.md I-9)."""
+        try:
+            with phase("admit", action):
+                admitted = await self._admission.admit(action, decision, None)
+                if isinstance(admitted, LookFirst):
+                    admitted = await self._admission.admit(action, decision, await self._look(action))
+            match admitted:
+                case Permit() as permit:
+                    return await self._executor.run(action, permit)
+                case Prior(row=row):
+                    return await self._join(action, row.id)
+                case Outcome() as held:
+                    return held
+                case LookFirst():
+                    raise HoldgateError("a hold was asked to look twice")
+        except Refusal as refusal:
+            return answers.refused(refusal, action.id)
+        except LedgerUnavailable as down:
+            return answers.failed("ledger_unavailable", str(down), action.id, 1_000)
+        except UpstreamError as failed:
+            return await self._failed(action, failed.code, failed.message)
+        except CredentialUnavailable as missing:
+            return await self._failed(action, "credential_unavailable", str(missing))
+        except Exception as broken:  # noqa: BLE001 - the last boundary: the agent gets a code, the operator the traceback
+            log.error("internal_error", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
+            return answers.failed("internal_error", "The gateway failed; nothing more can be said here.", action.id)
+
+    async def _look(self, action: Action) -> Shown:
+        """The preview that the reviewers of a held call will see."""
+        return await self._executor.show(action, await self._admission.permit_look(action))
+
+    async def _join(self, action: Action, original: str) -> Outcome:
+        """Answer from an earlier action: wait for it while it runs here, then tell its answer (semantics.md I-12)."""
+        under_way = self._executor.running(original)
+        if under_way is not None and under_way is not asyncio.current_task():
+            await asyncio.wait({under_way}, timeout=action.deadline)
+        source = action.key.source if action.key else None
+
+        def tell(tx):  # type: ignore[no-untyped-def]
+            row = tx.actions.get(original)
+            return answers.replay(tx, self._keyring, row, source) if row else answers.running(original)
+
+        outcome: Outcome = await self._store.read(tell)
+        return outcome
+
+    async def _refused(self, call: Call, refusal: Refusal) -> Outcome:
+        """Refusals are on the ledger too, with no more of the call than may be written there."""
+        action_id = new_id("act")
+        known = call.tool if call.tool in self._catalogue.tools else None
+        try:
+            await self._store.write(
+                lambda tx: tx.ledger.append(
+                    Event.REFUSED,
+                    action=action_id,
+                    tenant=call.principal.tenant,
+                    principal=call.principal.id,
+                    api_key=call.principal.key_id,
+                    tool=known,
+                    mode=str(Mode.PREVIEW) if call.carried.preview else None,
+                    code=refusal.code,
+                    rules=list(refusal.rules) or None,
+                    policy=self._policy.current.hash,
+                    client_call=call.carried.client_call_id,
+                )
+            )
+        except LedgerUnavailable as down:
+            return answers.failed("ledger_unavailable", str(down), action_id, 1_000)
+        return answers.refused(refusal, action_id)
+
+    async def _failed(self, action: Action, code: str, message: str) -> Outcome:
+        """A held call whose preview could not be made: nobody was asked, nothing was done."""
+        refusal = Refusal(code, message)
+        outcome = await self._refused(
+            Call(action.principal, action.tool.name, {}, action.carried), Refusal(code, message, action_id=None)
+        )
+        return answers.failed(refusal.code, refusal.message, outcome.action_id)

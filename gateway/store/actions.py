@@ -1,0 +1,270 @@
+"""Actions in the store: claims, states, leases, and their sealed bodies (semantics.md I-6, I-8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from gateway.model import Action, Effect, Mode, State
+
+if TYPE_CHECKING:
+    from gateway.store.transaction import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRow:
+    """An action as recorded. Times are milliseconds since the epoch."""
+
+    id: str
+    tenant: str
+    principal: str
+    api_key: str
+    tool: str
+    effect: str
+    mode: str
+    task: str
+    task_source: str
+    on_behalf_of: str | None
+    key_digest: bytes | None
+    key_source: str | None
+    fingerprint: bytes
+    schema_hash: str
+    policy_hash: str
+    state: State
+    code: str | None
+    fence: int
+    instance: str
+    lease_until: int | None
+    tries: int
+    delivered: bool
+    received_at: int
+    settled_at: int | None
+
+
+_COLUMNS = ", ".join(field.name for field in fields(ActionRow))
+
+
+class Actions:
+    """The life of actions."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self._execute = connection.execute
+        self._now = now
+
+    def add(
+        self,
+        action: Action,
+        state: State,
+        *,
+        policy_hash: str,
+        instance: str,
+        lease_until: int | None = None,
+        code: str | None = None,
+        claim: bool = True,
+    ) -> None:
+        """Record a new action, and claim its key in the same stroke.
+
+        Raises:
+            sqlite3.IntegrityError: another action holds the claim; look with `claimant` first, in the same transaction.
+        """
+        key = action.key if claim else None
+        self._execute(
+            "INSERT INTO actions (id, tenant, principal, api_key, tool, effect, mode, task, task_source, on_behalf_of,"
+            " key_digest, key_source, fingerprint, twin, schema_hash, policy_hash, state, code, fence, instance,"
+            " lease_until, received_at, settled_at, updated_at) VALUES (:id, :tenant, :principal, :api_key, :tool,"
+            " :effect, :mode, :task, :task_source, :on_behalf_of, :key_digest, :key_source, :fingerprint, :twin,"
+            " :schema_hash, :policy_hash, :state, :code, 1, :instance, :lease_until, :now, :settled, :now)",
+            {
+                "id": action.id,
+                "tenant": action.principal.tenant,
+                "principal": action.principal.id,
+                "api_key": action.principal.key_id,
+                "tool": action.tool.name,
+                "effect": str(action.tool.effect),
+                "mode": str(action.mode),
+                "task": action.task.id,
+                "task_source": action.task.source,
+                "on_behalf_of": action.principal.on_behalf_of,
+                "key_digest": key.digest if key else None,
+                "key_source": action.key.source if action.key else None,
+                "fingerprint": action.fingerprint,
+                "twin": action.twin,
+                "schema_hash": action.tool.schema_hash,
+                "policy_hash": policy_hash,
+                "state": str(state),
+                "code": code,
+                "instance": instance,
+                "lease_until": lease_until,
+                "settled": self._now if state.terminal else None,
+                "now": self._now,
+            },
+        )
+
+    def get(self, id: str) -> ActionRow | None:
+        """One action, whoever made it; the caller checks who may see it."""
+        return self._one("SELECT * FROM actions WHERE id = ?", (id,))
+
+    def claimant(self, action: Action) -> ActionRow | None:
+        """The action that holds this action's key, in its scope (semantics.md I-2)."""
+        if action.key is None:
+            return None
+        return self._one(
+            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND tool = ? AND key_digest = ?",
+            (action.principal.tenant, action.principal.id, action.tool.name, action.key.digest),
+        )
+
+    def lost(self, action: Action) -> ActionRow | None:
+        """The newest identical write of an implicit task whose answer was never handed over (semantics.md I-15)."""
+        return self._one(
+            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered = 0"
+            " AND effect = 'write' AND mode = 'run' AND task_source = 'implicit' AND key_source = 'derived'"
+            " AND key_digest IS NOT NULL ORDER BY received_at DESC LIMIT 1",
+            (action.principal.tenant, action.principal.id, action.twin),
+        )
+
+    def give_back(self, id: str) -> None:
+        """Free an action's claim, so that the same key may run again."""
+        self._execute("UPDATE actions SET key_digest = NULL WHERE id = ?", (id,))
+
+    def of(self, tenant: str, principal: str, *, state: str | None = None, limit: int = 20) -> list[ActionRow]:
+        """A principal's newest actions."""
+        rows = self._execute(
+            "SELECT * FROM actions WHERE tenant = :tenant AND principal = :principal"
+            " AND (:state IS NULL OR state = :state) ORDER BY received_at DESC LIMIT :limit",
+            {"tenant": tenant, "principal": principal, "state": state, "limit": limit},
+        )
+        return [_row(row) for row in rows]
+
+    def dispatch(self, id: str, *, instance: str, lease_until: int, policy_hash: str) -> int | None:
+        """HELD -> DISPATCHING, once. The new fencing token, or None when it was not held any more (semantics.md H-3)."""
+        return self._move(id, "held", State.DISPATCHING, instance, lease_until, policy_hash)
+
+    def retake(self, id: str, *, instance: str, lease_until: int) -> int | None:
+        """UNKNOWN -> DISPATCHING, to send again with the same upstream key (semantics.md I-8)."""
+        return self._move(id, "unknown", State.DISPATCHING, instance, lease_until, None)
+
+    def _move(
+        self, id: str, source: str, to: State, instance: str, lease_until: int, policy_hash: str | None
+    ) -> int | None:
+        row = self._execute(
+            "UPDATE actions SET state = :to, fence = fence + 1, instance = :instance, lease_until = :lease,"
+            " policy_hash = COALESCE(:policy, policy_hash), updated_at = :now"
+            " WHERE id = :id AND state = :source RETURNING fence",
+            {
+                "id": id,
+                "source": source,
+                "to": str(to),
+                "instance": instance,
+                "lease": lease_until,
+                "policy": policy_hash,
+                "now": self._now,
+            },
+        ).fetchone()
+        return int(row["fence"]) if row else None
+
+    def settle(self, id: str, fence: int, state: State, *, code: str | None, try_at: int | None = None) -> bool:
+        """Record how an action ended. Only the holder of the newest fencing token may, and never over a final state.
+
+        A late outcome may settle an UNKNOWN that the sweep declared meanwhile (semantics.md I-8, S10).
+        """
+        done = self._execute(
+            "UPDATE actions SET state = :state, code = :code, try_at = :try_at, lease_until = NULL, updated_at = :now,"
+            " settled_at = CASE WHEN :state = 'unknown' THEN NULL ELSE :now END"
+            " WHERE id = :id AND fence = :fence AND state IN ('dispatching', 'unknown')",
+            {"id": id, "fence": fence, "state": str(state), "code": code, "try_at": try_at, "now": self._now},
+        )
+        return bool(done.rowcount)
+
+    def refuse_held(self, id: str, code: str) -> bool:
+        """HELD -> REFUSED: its hold ended without an execution."""
+        done = self._execute(
+            "UPDATE actions SET state = 'refused', code = ?, settled_at = ?, updated_at = ?"
+            " WHERE id = ? AND state = 'held'",
+            (code, self._now, self._now, id),
+        )
+        return bool(done.rowcount)
+
+    def overdue(self) -> list[ActionRow]:
+        """Dispatches whose lease has run out."""
+        return self._many(
+            "SELECT * FROM actions WHERE state = 'dispatching' AND lease_until <= ?", (self._now,)
+        )
+
+    def dispatching(self) -> list[ActionRow]:
+        """Every dispatch under way, of any process."""
+        return self._many("SELECT * FROM actions WHERE state = 'dispatching'", ())
+
+    def unsettled(self) -> list[ActionRow]:
+        """Every action whose outcome is unknown."""
+        return self._many("SELECT * FROM actions WHERE state = 'unknown' ORDER BY received_at", ())
+
+    def due(self) -> list[ActionRow]:
+        """Unknown outcomes that may be looked up, or sent again, now."""
+        return self._many(
+            "SELECT * FROM actions WHERE state = 'unknown' AND try_at IS NOT NULL AND try_at <= ?"
+            " ORDER BY try_at LIMIT 20",
+            (self._now,),
+        )
+
+    def try_again(self, id: str, try_at: int | None) -> None:
+        """Count a reconciliation attempt; None leaves the action to an operator."""
+        self._execute("UPDATE actions SET tries = tries + 1, try_at = ? WHERE id = ?", (try_at, id))
+
+    def delivered(self, ids: list[str]) -> None:
+        """The answers to these were handed over whole."""
+        for id in ids:
+            self._execute("UPDATE actions SET delivered = 1 WHERE id = ? AND delivered = 0", (id,))
+
+    def forget(self, before: int) -> int:
+        """Drop tombstones of settled actions older than `before`; UNKNOWN never expires (semantics.md I-13)."""
+        done = self._execute("DELETE FROM actions WHERE settled_at IS NOT NULL AND settled_at < ?", (before,))
+        return int(done.rowcount)
+
+    def _one(self, sql: str, parameters: tuple[Any, ...]) -> ActionRow | None:
+        row = self._execute(sql.replace("*", _COLUMNS, 1), parameters).fetchone()
+        return _row(row) if row else None
+
+    def _many(self, sql: str, parameters: tuple[Any, ...]) -> list[ActionRow]:
+        return [_row(row) for row in self._execute(sql.replace("*", _COLUMNS, 1), parameters)]
+
+
+def _row(row: Any) -> ActionRow:
+    values = {field.name: row[field.name] for field in fields(ActionRow)}
+    return ActionRow(**{**values, "state": State(row["state"]), "delivered": bool(row["delivered"])})
+
+
+class Bodies:
+    """Sealed bytes by action and kind: `arguments`, `outcome`, `preview`."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self._execute = connection.execute
+        self._now = now
+
+    def put(self, action: str, kind: str, sealed: bytes, *, keep_ms: int | None) -> None:
+        """Keep a body; None keeps it until it is given a time."""
+        self._execute(
+            "INSERT OR REPLACE INTO bodies (action, kind, sealed, expires_at) VALUES (?, ?, ?, ?)",
+            (action, kind, sealed, None if keep_ms is None else self._now + keep_ms),
+        )
+
+    def get(self, action: str, kind: str) -> bytes | None:
+        """A body, while it is kept."""
+        row = self._execute(
+            "SELECT sealed FROM bodies WHERE action = ? AND kind = ? AND (expires_at IS NULL OR expires_at > ?)",
+            (action, kind, self._now),
+        ).fetchone()
+        return bytes(row["sealed"]) if row else None
+
+    def expire(self) -> int:
+        """Drop bodies whose time is over, except of actions that are still open. How many."""
+        done = self._execute(
+            "DELETE FROM bodies WHERE expires_at <= ? AND action NOT IN"
+            " (SELECT id FROM actions WHERE state IN ('held', 'dispatching', 'unknown'))",
+            (self._now,),
+        )
+        return int(done.rowcount)
+
+
+def is_write(row: ActionRow) -> bool:
+    """Whether the action could change the system of record."""
+    return row.effect == Effect.WRITE and row.mode == Mode.RUN

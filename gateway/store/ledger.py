@@ -1,0 +1,97 @@
+"""The ledger table: append a line to the chain, and read lines back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+
+from gateway.model import Event, LedgerLine
+
+if TYPE_CHECKING:
+    from gateway.store.transaction import ChainSealer, Connection
+
+GENESIS = "0" * 64
+WRITER = "main"
+"""One database file is one chain: BEGIN IMMEDIATE puts every process in line (docs/decisions/0003-one-chain.md)."""
+
+_SEARCHABLE = ("action", "principal", "tool", "task", "event", "tenant")
+
+
+class Ledger:
+    """The chain of one store. A line's hash covers its text, and its text holds the hash before it (semantics.md L-3)."""
+
+    def __init__(self, connection: Connection, now: int, sealer: ChainSealer) -> None:
+        self._execute = connection.execute
+        self._now = now
+        self._sealer = sealer
+
+    def append(self, event: Event, **facts: Any) -> LedgerLine:
+        """Write one line at the chain's end.
+
+        Args:
+            facts: JSON values that may be read by anyone with the file; None values are left out. Never an
+                argument or result of a call: those are sealed bodies, to whose hashes a line commits.
+        """
+        seq, previous = self.head()
+        line = {name: value for name, value in facts.items() if value is not None}
+        line |= {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
+        raw = rfc8785.dumps(line)
+        digest = hashlib.sha256(raw).hexdigest()
+        text = raw.decode()
+        self._execute("INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)", (seq + 1, digest, text))
+        self._execute(
+            "INSERT INTO ledger_head (writer, seq, hash, mac) VALUES (:writer, :seq, :hash, :mac)"
+            " ON CONFLICT (writer) DO UPDATE SET seq = :seq, hash = :hash, mac = :mac",
+            {"writer": WRITER, "seq": seq + 1, "hash": digest, "mac": self._sealer(seq + 1, digest)},
+        )
+        return LedgerLine(seq + 1, digest, text)
+
+    def head(self) -> tuple[int, str]:
+        """Sequence number and hash of the last line; (0, GENESIS) when there is none."""
+        row = self._execute("SELECT seq, hash FROM ledger_head WHERE writer = ?", (WRITER,)).fetchone()
+        return (row["seq"], row["hash"]) if row else (0, GENESIS)
+
+    def sealed_head(self) -> tuple[int, str, str] | None:
+        """Sequence number, hash and MAC of the head, as stored; None in an empty store."""
+        row = self._execute("SELECT seq, hash, mac FROM ledger_head WHERE writer = ?", (WRITER,)).fetchone()
+        return (row["seq"], row["hash"], row["mac"]) if row else None
+
+    def lines(
+        self, *, after: int = 0, newest_first: bool = False, limit: int | None = None, **match: str | None
+    ) -> Iterator[LedgerLine]:
+        """Lines in order of their sequence numbers.
+
+        Args:
+            after: only lines with a larger sequence number.
+            limit: at most so many.
+            match: exact values of action, principal, tool, task, event or tenant.
+        """
+        wanted = {name: value for name, value in match.items() if value is not None}
+        unknown = set(wanted) - set(_SEARCHABLE)
+        if unknown:
+            raise ValueError(f"not searchable: {sorted(unknown)}")
+        where = " AND ".join(["seq > :after", *(f"{name} = :{name}" for name in wanted)])
+        order = "DESC" if newest_first else "ASC"
+        sql = f"SELECT seq, hash, text FROM ledger WHERE {where} ORDER BY seq {order}"  # noqa: S608 - names are from _SEARCHABLE
+        if limit is not None:
+            sql += f" LIMIT {int(limit)}"
+        for row in self._execute(sql, {"after": after, **wanted}):
+            yield LedgerLine(row["seq"], row["hash"], row["text"])
+
+    def add_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed statement of the chain's first `size` lines."""
+        self._execute(
+            "INSERT OR REPLACE INTO checkpoints (size, note, made_at) VALUES (?, ?, ?)", (size, note, self._now)
+        )
+
+    def checkpoints(self) -> list[tuple[int, str]]:
+        """(size, signed note), oldest first."""
+        return [(row["size"], row["note"]) for row in self._execute("SELECT size, note FROM checkpoints ORDER BY size")]
+
+    def last_checkpoint(self) -> tuple[int, int]:
+        """(size, time in ms) of the newest checkpoint; (0, 0) when there is none."""
+        row = self._execute("SELECT size, made_at FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
+        return (row["size"], row["made_at"]) if row else (0, 0)

@@ -1,0 +1,39 @@
+"""Tasks in the store (semantics.md I-16)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.model import Task, new_id
+
+if TYPE_CHECKING:
+    from gateway.store.transaction import Connection
+
+
+class Tasks:
+    """The pieces of work of each principal."""
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self._execute = connection.execute
+        self._now = now
+
+    def implicit(self, tenant: str, principal: str, idle_ms: int) -> Task:
+        """The open implicit task of a principal, or a new one after an idle gap. Written down either way."""
+        row = self._execute(
+            "SELECT id FROM tasks WHERE tenant = ? AND principal = ? AND source = 'implicit' AND seen_at > ?"
+            " ORDER BY seen_at DESC LIMIT 1",
+            (tenant, principal, self._now - idle_ms),
+        ).fetchone()
+        task = Task(row["id"] if row else new_id("tsk"), "implicit")
+        self.seen(tenant, principal, task)
+        return task
+
+    def seen(self, tenant: str, principal: str, task: Task) -> int:
+        """Note that a task is alive. Returns when it was opened, in milliseconds since the epoch."""
+        row = self._execute(
+            "INSERT INTO tasks (tenant, principal, id, source, opened_at, seen_at)"
+            " VALUES (:tenant, :principal, :id, :source, :now, :now)"
+            " ON CONFLICT (tenant, principal, id) DO UPDATE SET seen_at = :now RETURNING opened_at",
+            {"tenant": tenant, "principal": principal, "id": task.id, "source": task.source, "now": self._now},
+        ).fetchone()
+        return int(row["opened_at"])

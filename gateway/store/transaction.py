@@ -1,0 +1,76 @@
+"""What work inside a transaction may say: the store's domain verbs, a room of them per noun."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Protocol
+
+from gateway.store.actions import Actions, Bodies
+from gateway.store.budgets import Budgets
+from gateway.store.holds import Holds
+from gateway.store.ledger import Ledger
+from gateway.store.people import People
+from gateway.store.switches import Switches
+from gateway.store.tasks import Tasks
+
+
+class ChainSealer(Protocol):
+    """Authenticates the end of the ledger with a key kept outside the database."""
+
+    def __call__(self, seq: int, hash: str) -> str: ...
+
+
+class Connection(Protocol):
+    """The little of a database connection that the verbs need."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
+
+
+class Transaction:
+    """One transaction: its time, and the verbs of each noun."""
+
+    def __init__(self, connection: Connection, now: int, sealer: ChainSealer) -> None:
+        self.now = now
+        """Milliseconds since the epoch, one value for the whole transaction."""
+        self._connection = connection
+        self._sealer = sealer
+
+    @cached_property
+    def actions(self) -> Actions:
+        """Claims, states and leases."""
+        return Actions(self._connection, self.now)
+
+    @cached_property
+    def bodies(self) -> Bodies:
+        """Sealed arguments, answers and previews."""
+        return Bodies(self._connection, self.now)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """Holds and their votes."""
+        return Holds(self._connection, self.now)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """Reservations against limits."""
+        return Budgets(self._connection, self.now)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The hash-chained lines."""
+        return Ledger(self._connection, self.now, self._sealer)
+
+    @cached_property
+    def people(self) -> People:
+        """Principals and their API keys."""
+        return People(self._connection, self.now)
+
+    @cached_property
+    def switches(self) -> Switches:
+        """Stops in force."""
+        return Switches(self._connection, self.now)
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """The pieces of work that calls belong to."""
+        return Tasks(self._connection, self.now)
