@@ -1,7 +1,7 @@
 """Run Acme: `python -m gateway.demo.acme --port 0 --data FOLDER --api-key-file FILE`.
 
-Prints one line of JSON, `{"port": …, "url": …}`, once it answers. Logs go to stderr. Exit codes: 0 asked to stop,
-1 cannot start, 2 wrong arguments.
+Prints one line of JSON, `{"port": …, "url": …}`, once it answers. Logs go to stderr. Exit codes: 0 stopped by
+Ctrl-C or a closed stdin, 1 cannot start, 2 wrong arguments; SIGTERM ends it in order and by that signal.
 """
 
 from __future__ import annotations
