@@ -1,0 +1,181 @@
+"""The decision: pure, total and independent of order. Strictest wins: deny > hold > allow; no match is deny."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import rfc8785
+
+from gateway.connector import Tool
+from gateway.documents import Document
+from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Rate, RuleRef, Verdict
+from gateway.policy import budgets
+from gateway.policy.clauses import Clause, clauses, covers, matcher
+from gateway.policy.document import Budgets, PolicyDocument, ToolBudget
+from gateway.policy.question import Question
+
+_STRICTNESS = {Verdict.DENY: 0, Verdict.HOLD: 1, Verdict.ALLOW: 2}
+_CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_needed": 3}
+"""What is told first: there is no point in looking for evidence for what is not permitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Say:
+    """What one policy has to say about one tool."""
+
+    applies: Callable[[Principal], bool]
+    grant: RuleRef | None
+    clauses: tuple[Clause, ...]
+    whole: Budgets | None
+    own: tuple[tuple[str, ToolBudget], ...]
+    rate: tuple[str, Rate] | None
+    repeat_window: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Which tools one policy shows, and which it denies whatever the arguments."""
+
+    applies: Callable[[Principal], bool]
+    granted: frozenset[str]
+    denied: tuple[tuple[frozenset[str], Callable[[Principal], bool] | None], ...]
+
+
+class Policy:
+    """A checked, immutable set of policies. `gateway.policy.live.load` makes one.
+
+    Args:
+        documents: policies that have passed `check`; their order does not matter.
+        tools: every tool there is, by name.
+    """
+
+    def __init__(self, documents: Sequence[Document[PolicyDocument]], tools: Mapping[str, Tool]) -> None:
+        self.documents = tuple(sorted(documents, key=lambda document: document.value.policy))
+        self.hash: str = sha256(rfc8785.dumps([document.tree for document in self.documents])).hexdigest()
+        """SHA-256 over the canonical content of all policies; neither comments nor file names change it."""
+        self._says = {name: tuple(_say(document, tool) for document in self.documents) for name, tool in tools.items()}
+        self._reaches = tuple(_reach(document, tools) for document in self.documents)
+
+    def decide(self, question: Question) -> Decision:
+        """What the policies say of a call. Never raises: what cannot be evaluated is denied."""
+        try:
+            return self._decide(question)
+        except Exception as error:  # noqa: BLE001 - the stated boundary: an evaluation error denies, whatever it is
+            name = type(error).__name__
+            ref = RuleRef("holdgate/evaluation-error", Verdict.DENY, 0, f"a rule could not be evaluated ({name})")
+            return self._verdict(Verdict.DENY, "not_permitted", (ref,), f"Policy refused this: {ref.because}.")
+
+    def visible(self, principal: Principal) -> frozenset[str]:
+        """The tools that `principal` may call at all: granted by a policy, and not denied outright by any."""
+        reaches = [reach for reach in self._reaches if reach.applies(principal)]
+        granted = frozenset[str]().union(*(reach.granted for reach in reaches))
+        denied = (tools for reach in reaches for tools, whom in reach.denied if whom is None or whom(principal))
+        return granted.difference(*denied)
+
+    def rates(self, principal: Principal, tool_name: str) -> tuple[tuple[str, Rate], ...]:
+        """(stable counter name, rate) for each rate that bounds this principal's attempts at this tool."""
+        tenant, own = budgets.escaped(principal.tenant), budgets.escaped(principal.id)
+        return tuple(
+            (f"{say.rate[0]}/principal:{tenant}/{own}", say.rate[1])
+            for say in self._says.get(tool_name, ())
+            if say.rate and say.applies(principal)
+        )
+
+    def _decide(self, question: Question) -> Decision:
+        name = question.tool.name
+        says = [say for say in self._says.get(name, ()) if say.applies(question.principal)]
+        bitten = [clause for say in says for clause in say.clauses if clause.bites(question)]
+        grants = [say.grant for say in says if say.grant]
+        rules = tuple(sorted([*(clause.ref for clause in bitten), *grants], key=_strictest_first))
+        if denials := [clause for clause in bitten if clause.ref.verdict is Verdict.DENY]:
+            code = min((clause.code for clause in denials), key=_CODES.__getitem__)
+            told = denials if code != "not_permitted" else [clause for clause in denials if clause.code == code]
+            return self._verdict(Verdict.DENY, code, rules, f"Policy does not allow this call: {_because(told)}.")
+        if not grants:
+            message = f"No policy lets {question.principal.id} call {name}."
+            return self._verdict(Verdict.DENY, "not_permitted", rules, message)
+        verdict, code, message = Verdict.ALLOW, "allowed", "Policy allows this call."
+        approval = None
+        if bitten:
+            approval = _combined([clause.approval for clause in bitten])
+            verdict, code = Verdict.HOLD, "approval_needed"
+            message = f"This call waits for approval by {_approvers(approval)}: {_because(bitten)}."
+        wholes = [say.whole for say in says if say.whole]
+        return Decision(
+            verdict=verdict,
+            code=code,
+            message=message,
+            rules=rules,
+            policy_hash=self.hash,
+            approval=approval,
+            charges=budgets.charges(question, wholes, [own for say in says for own in say.own]),
+            limits=budgets.limits(wholes),
+            repeat_window=max((say.repeat_window for say in says if say.repeat_window), default=None),
+            on_exceeded=min((whole.on_exceeded for whole in wholes if whole.on_exceeded), default=None),
+        )
+
+    def _verdict(self, verdict: Verdict, code: str, rules: tuple[RuleRef, ...], message: str) -> Decision:
+        return Decision(verdict, code, message, rules, self.hash)
+
+
+def _say(document: Document[PolicyDocument], tool: Tool) -> _Say:
+    policy = document.value
+    terms = policy.terms(tool.name)
+    prefix = f"{policy.policy}/{tool.name}"
+    grant = RuleRef(f"{prefix}/allow", Verdict.ALLOW, document.line("tools", tool.name), f"{tool.name} is granted")
+    return _Say(
+        applies=matcher(policy.applies_to),
+        grant=grant if policy.grants(tool.name) else None,
+        clauses=tuple(clauses(document, tool)),
+        whole=policy.budgets,
+        own=tuple((policy.policy, budget) for budget in terms.budgets) if terms else (),
+        rate=(prefix, terms.rate) if terms and terms.rate else None,
+        repeat_window=terms.repeat_window if terms else None,
+    )
+
+
+def _reach(document: Document[PolicyDocument], tools: Mapping[str, Tool]) -> _Reach:
+    policy = document.value
+    outright = [
+        (frozenset(tool for tool in tools if covers(rule, tool)), matcher(rule.who) if rule.who else None)
+        for rule in policy.rules
+        if rule.then == "deny" and not rule.when
+    ]
+    return _Reach(
+        applies=matcher(policy.applies_to),
+        granted=frozenset(tool for tool in policy.tools if policy.grants(tool)),
+        denied=((frozenset(tool for tool, entry in policy.tools.items() if entry == "deny"), None), *outright),
+    )
+
+
+def _strictest_first(ref: RuleRef) -> tuple[int, str, int]:
+    return _STRICTNESS[ref.verdict], ref.id, ref.line
+
+
+def _because(bitten: Sequence[Clause]) -> str:
+    return "; ".join(clause.ref.because for clause in sorted(bitten, key=lambda clause: _strictest_first(clause.ref)))
+
+
+def _combined(asked: Sequence[ApprovalTerms | None]) -> ApprovalTerms:
+    """All factors that anyone asks for, and the shortest times.
+
+    Raises:
+        ValueError: when someone asks for approval and does not say by whom; `check` lets no such policy pass.
+    """
+    counts: dict[tuple[str, ...], int] = {}
+    terms = [term for term in asked if term is not None and term.factors]
+    if len(terms) < len(asked):
+        raise ValueError("a hold without approvers")
+    for factor in (factor for term in terms for factor in term.factors):
+        counts[factor.groups] = max(factor.count, counts.get(factor.groups, 0))
+    return ApprovalTerms(
+        factors=tuple(ApprovalFactor(groups, counts[groups]) for groups in sorted(counts)),
+        expires=min(term.expires for term in terms),
+        execute_within=min(term.execute_within for term in terms),
+    )
+
+
+def _approvers(approval: ApprovalTerms) -> str:
+    return " and ".join(f"{factor.count} of {' or '.join(factor.groups)}" for factor in approval.factors)
