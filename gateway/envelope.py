@@ -1,0 +1,176 @@
+"""The envelope: how one `Outcome` looks on the wire, and the schema it always satisfies (semantics.md I-14, T-2).
+
+Clients show their model either the text or the structured half of a result, and not the same one; so there is one
+envelope, it holds every fact, and it is valid against the published schema whatever happened.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.connector import Tool
+from gateway.model import Outcome, Retry, Status
+from gateway.portable import project
+
+MAX_DATA_BYTES: Final = 32 * 1024
+"""Of one result's `data`, and likewise of its `diff`, as compact JSON: about 10,000 tokens."""
+MAX_SENTENCE: Final = 2_000
+"""Characters of `message` and of `next`."""
+
+_OUTPUT_LEVELS: Final = 3
+
+# What a reader cannot see but a model still reads: controls other than newline and tab, bidirectional overrides,
+# zero-width characters, halves of surrogate pairs, annotation marks, and the tag block used to smuggle ASCII.
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# Tried in this order until the result fits: characters kept of a string, items kept of a list.
+_CUTS: Final = ((8_000, None), (2_000, None), (500, None), (500, 200), (500, 50), (200, 20), (200, 5))
+
+_FIELDS: Final[dict[str, dict[str, Any]]] = {
+    "status": {
+        "type": "string",
+        "enum": [status.value for status in Status],
+        "description": "How the call ended. Only done and replayed mean that it happened.",
+    },
+    "action_id": {"type": "string", "description": "Names this call in get_action, cancel_action and evidence."},
+    "diff": {
+        "type": "array",
+        "description": "What a dry run would change: field, before, after, and how certain that is.",
+        "items": {
+            "type": "object",
+            "properties": {"field": {"type": "string"}, "certainty": {"type": "string"}},
+            "required": ["field", "certainty"],
+        },
+    },
+    "code": {"type": "string", "description": "Stable reason for anything but success."},
+    "message": {"type": "string", "description": "What happened, in one sentence."},
+    "next": {"type": "string", "description": "What to do now."},
+    "retry": {
+        "type": "string",
+        "enum": [retry.value for retry in Retry],
+        "description": "Whether calling again can help: yes, later, changed (only a different call), no.",
+    },
+    "retry_after_ms": {"type": "integer", "description": "Milliseconds to wait before calling again."},
+    "expires_at": {"type": "string", "description": "Until when a held action waits for its approval."},
+    "original_status": {"type": "string", "description": "Of a replay: how the first call ended."},
+    "key_source": {"type": "string", "description": "Where the idempotency key came from."},
+    "rules": {"type": "array", "items": {"type": "string"}, "description": "The policy rules that decided."},
+    "truncated": {"type": "boolean", "description": "True when data or diff was cut to fit."},
+}
+
+
+def to_wire(outcome: Outcome) -> dict[str, Any]:
+    """The flat envelope, without members that say nothing.
+
+    `data` loses invisible characters and null members. Above `MAX_DATA_BYTES` its strings are shortened, the longest
+    first, then its lists; when that is not enough it is left out. Either way `truncated` is true.
+    """
+    data, data_cut = _fitted(_clean(outcome.data))
+    diff, diff_cut = _fitted(_clean(outcome.diff, keep_null=True))
+    members: dict[str, Any] = {
+        "status": outcome.status.value,
+        "action_id": outcome.action_id,
+        "data": data,
+        "diff": diff,
+        "code": outcome.code,
+        "message": _sentence(outcome.message),
+        "next": _sentence(outcome.next),
+        "retry": outcome.retry.value if outcome.retry else None,
+        "retry_after_ms": outcome.retry_after_ms,
+        "expires_at": outcome.expires_at,
+        "original_status": outcome.original_status,
+        "key_source": outcome.key_source,
+        "rules": list(outcome.rules) or None,
+        "truncated": True if data_cut or diff_cut else None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def as_text(envelope: Mapping[str, Any]) -> str:
+    """The envelope as compact JSON: the text block that says the same as the structured content."""
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def data_schema(tool: Tool) -> dict[str, Any]:
+    """What `data` holds when this tool succeeds: types and words, no limits.
+
+    Raises:
+        NotPortable: when the output model does not fit the portable subset.
+    """
+    schema = tool.output_model.model_json_schema(mode="serialization")
+    return project(schema, tool=tool.name, output=True, levels=_OUTPUT_LEVELS)
+
+
+def output_schema(data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The schema that every envelope satisfies, held, refused and failed ones included.
+
+    Args:
+        data: the schema of `data`, from `data_schema`; None when `data` may be any object.
+    """
+    about = dict(data) if data is not None else {"type": "object", "properties": {}}
+    # Never required: what was cut, held or refused has none of it.
+    properties = {
+        "status": _FIELDS["status"],
+        "action_id": _FIELDS["action_id"],
+        "data": about,
+        **{name: field for name, field in _FIELDS.items() if name not in ("status", "action_id")},
+    }
+    return {"type": "object", "properties": properties, "required": ["status", "action_id"]}
+
+
+def visible(text: str) -> str:
+    """`text` without the characters a human reader would not see; newlines and tabs stay."""
+    return _INVISIBLE.sub("", text)
+
+
+def _sentence(text: str | None) -> str | None:
+    return None if text is None else _shortened(visible(text), MAX_SENTENCE)
+
+
+def _clean(value: Any, *, keep_null: bool = False) -> Any:
+    """Plain JSON with visible text only. Null members are dropped: a schema of single types has no null."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        cleaned = {visible(str(name)): _clean(member, keep_null=keep_null) for name, member in value.items()}
+        return cleaned if keep_null else {name: member for name, member in cleaned.items() if member is not None}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item, keep_null=keep_null) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _fitted(value: Any) -> tuple[Any, bool]:
+    """`value` within `MAX_DATA_BYTES`, and whether it had to be cut; None when nothing useful would remain."""
+    if value is None or _size(value) <= MAX_DATA_BYTES:
+        return value, False
+    for characters, items in _CUTS:
+        shorter = _cut(value, characters, items)
+        if _size(shorter) <= MAX_DATA_BYTES:
+            return shorter, True
+    return None, True
+
+
+def _cut(value: Any, characters: int, items: int | None) -> Any:
+    if isinstance(value, str):
+        return _shortened(value, characters)
+    if isinstance(value, dict):
+        return {name: _cut(member, characters, items) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_cut(item, characters, items) for item in value[:items]]
+    return value
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,0 +1,60 @@
+"""Answers that the front gives itself: always JSON, always shaped so that an MCP client can show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from starlette.types import Send
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP response."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    async def send(self, send: Send) -> None:
+        """Write it out."""
+        await send({"type": "http.response.start", "status": self.status, "headers": list(self.headers)})
+        await send({"type": "http.response.body", "body": self.body, "more_body": False})
+
+
+def failure(
+    status: int,
+    message: str,
+    *,
+    code: int | None = None,
+    request_id: str | int | None = None,
+    retry_after: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """A JSON-RPC error.
+
+    Args:
+        status: HTTP status.
+        message: one sentence for whoever reads the client's log.
+        code: JSON-RPC code; by default -31000 less the status, outside the reserved range (semantics.md I-14).
+        request_id: of the request that failed, when it could be read.
+        retry_after: seconds.
+        headers: more of them.
+    """
+    error = {"code": -31_000 - status if code is None else code, "message": message}
+    extra = dict(headers or {}) | ({"retry-after": str(ceil(retry_after))} if retry_after is not None else {})
+    return _json(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
+
+
+def plain(status: int) -> Answer:
+    """A probe's answer: up or down, and nothing else."""
+    return _json(status, {"ok": status == 200}, {})
+
+
+def _json(status: int, value: Mapping[str, object], headers: Mapping[str, str]) -> Answer:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    own = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
+    every = {**own, **headers}
+    return Answer(status, body, tuple((name.encode(), text.encode()) for name, text in every.items()))

@@ -1,0 +1,273 @@
+"""What stands in front of the protocol: who calls, how much, and whether the answer arrived (semantics.md R-3, I-15).
+
+A plain ASGI app around the SDK's. In this order: Host and Origin, failed-authentication limit, bearer credential,
+body cap, strict JSON, and only then the protocol. A call that fails here has reached no tool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.http_answers import Answer, failure, plain
+from gateway.http_limits import FailureLimit, hosts_match
+from gateway.model import Principal
+from gateway.strict_json import MAX_BYTES, BadJson, loads
+
+logger = logging.getLogger(__name__)
+
+EXCHANGE: Final = "holdgate.exchange"
+"""Under this name `scope["state"]` holds the `Exchange`."""
+
+_PARSE_ERROR: Final = -32700
+_INVALID_REQUEST: Final = -32600
+_HEADER_MISMATCH: Final = -32020
+_BODY_SECONDS: Final = 30.0
+_SINGLE_HEADERS: Final = ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run")
+
+Authenticate = Callable[[str], Awaitable[Principal | None]]
+"""The principal behind a bearer token, or None. Raises `LedgerUnavailable` when the store cannot be asked."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer, as the protocol layer and this one both see it."""
+
+    principal: Principal
+    answered: list[str] = field(default_factory=list)
+    """Ids of the actions that the answer speaks of; the protocol layer adds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontSettings:
+    """How the gateway is reached over HTTP."""
+
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1:*", "localhost:*", "[::1]:*")
+    """`Host` values that are ours; `:*` stands for any port. There is no way to allow every host."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins that may call; agents send no `Origin` at all."""
+    path: str = "/mcp"
+    resource_metadata: str | None = None
+    """URL of the RFC 9728 document, named in every 401 (semantics.md A-1)."""
+    failures: int = 20
+    """Failed authentications per client address and minute."""
+
+
+class HttpFront:
+    """The ASGI app to serve.
+
+    Args:
+        app: the SDK's app, which finds the `Exchange` in the request's state.
+        settings: hosts, path and limits.
+        authenticate: see `Authenticate`.
+        ready: whether calls can be served now; behind `/readyz`.
+        delivered: told which actions' answers were handed over whole, once they were (semantics.md I-15).
+        clock: seconds; only for the failure limit.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: FrontSettings,
+        *,
+        authenticate: Authenticate,
+        ready: Callable[[], Awaitable[bool]],
+        delivered: Callable[[list[str]], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._authenticate = authenticate
+        self._ready = ready
+        self._delivered = delivered
+        self._failures = FailureLimit(settings.failures, 60.0, clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            if (answer := await self._answer(scope, receive, send)) is not None:
+                await answer.send(send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
+        """The answer when the request ends here, or None when the protocol has answered it."""
+        path: str = scope["path"]
+        # A probe reaches a pod by its address, under whatever Host; it learns nothing but up or down.
+        if path in ("/healthz", "/readyz") and scope["method"] in ("GET", "HEAD"):
+            return plain(200 if path == "/healthz" or await self._is_ready() else 503)
+        headers = Headers(scope=scope)
+        if not hosts_match(headers.getlist("host"), self._settings.allowed_hosts):
+            return failure(421, "This Host is not served here; add it to `allowed_hosts`.")
+        origins = headers.getlist("origin")
+        if origins and not hosts_match(origins, self._settings.allowed_origins):
+            return failure(403, "This Origin may not call; add it to `allowed_origins`.")
+        if path != self._settings.path:
+            return failure(404, "There is nothing at this path.")
+        if scope["method"] != "POST":
+            return failure(405, "Send MCP messages with POST.", headers={"allow": "POST"})
+        for name in _SINGLE_HEADERS:
+            if len(headers.getlist(name)) > 1:
+                return failure(400, f"The header {name} appears more than once.", code=_INVALID_REQUEST)
+        principal = await self._principal(scope, headers)
+        if isinstance(principal, Answer):
+            return principal
+        body = await _body(headers, receive)
+        if isinstance(body, Answer):
+            return body
+        if (wrong := _not_a_message(headers, body)) is not None:
+            return wrong
+        await self._serve(scope, receive, send, Exchange(principal), body)
+        return None
+
+    async def _is_ready(self) -> bool:
+        try:
+            return await self._ready()
+        except LedgerUnavailable:
+            return False
+
+    async def _principal(self, scope: Scope, headers: Headers) -> Principal | Answer:
+        """The caller. Every failed attempt gets the same answer, whether the key is unknown, revoked or malformed."""
+        address = scope["client"][0] if scope.get("client") else ""
+        if (wait := self._failures.wait(address)) > 0:
+            return failure(429, "Too many failed authentications from this address.", retry_after=wait)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if not token:
+            return self._unauthorized("Send a credential as `Authorization: Bearer ...`.", "")
+        try:
+            principal = await self._authenticate(token.strip()) if scheme.lower() == "bearer" else None
+        except LedgerUnavailable:
+            return failure(503, "Credentials cannot be checked now; nothing was done.", retry_after=1)
+        if principal is None:
+            self._failures.record(address)
+            return self._unauthorized("The credential is not valid.", ', error="invalid_token"')
+        return principal
+
+    def _unauthorized(self, message: str, error: str) -> Answer:
+        metadata = self._settings.resource_metadata
+        challenge = 'Bearer realm="holdgate"' + error + (f', resource_metadata="{metadata}"' if metadata else "")
+        return failure(401, message, headers={"www-authenticate": challenge})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, body: bytes) -> None:
+        watch = _Delivery(receive, send, exchange, body)
+        state = {**scope.get("state", {}), EXCHANGE: exchange}
+        watcher = asyncio.create_task(watch.until_gone())
+        try:
+            await self._app({**scope, "state": state}, watch.receive, watch.send)
+        finally:
+            watcher.cancel()
+            if watch.handed_over:
+                await self._record(watch.handed_over)
+
+    async def _record(self, action_ids: list[str]) -> None:
+        try:
+            await self._delivered(action_ids)
+        except HoldgateError:
+            # Unrecorded means undelivered, and that only makes the next identical call answered from this one.
+            logger.exception("delivery of %d answers could not be recorded", len(action_ids))
+
+
+class _Delivery:
+    """Replays the body, and knows which answers were handed to a client that was still there.
+
+    `send` of the HTTP server says nothing when the client has gone, so only `http.disconnect` counts. The check
+    stands before the chunk that carries an answer: a client may well close as soon as it has read it.
+    What no server can see is a client that dies while the bytes are on their way.
+    """
+
+    def __init__(self, receive: Receive, send: Send, exchange: Exchange, body: bytes) -> None:
+        self.handed_over: list[str] = []
+        self._receive = receive
+        self._send = send
+        self._exchange = exchange
+        self._body: bytes | None = body
+        self._gone = asyncio.Event()
+
+    async def until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+
+    async def receive(self) -> Message:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        # An action's id is random and stands in its answer, so the chunk that names it is the one that carries it.
+        body = message.get("body", b"")
+        carried = [action_id for action_id in self._exchange.answered if action_id.encode() in body]
+        if carried:
+            await _turns_of_the_loop()
+        await self._send(message)
+        if carried and not self._gone.is_set():
+            self.handed_over += [action_id for action_id in carried if action_id not in self.handed_over]
+
+
+async def _turns_of_the_loop() -> None:
+    """Let a hang-up that has already reached the socket become an `http.disconnect`: read, close, wake the watcher."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes | Answer:
+    too_large = failure(413, f"The body is larger than {MAX_BYTES} bytes.")
+    declared = headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:12]) > MAX_BYTES:
+        return too_large
+    body = bytearray()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return failure(400, "The client left before its body was complete.")
+                body += message.get("body", b"")
+                if len(body) > MAX_BYTES:
+                    return too_large
+                if not message.get("more_body", False):
+                    return bytes(body)
+    return failure(408, "The body did not arrive in time.")
+
+
+def _not_a_message(headers: Headers, body: bytes) -> Answer | None:
+    """The refusal of a body that is not one JSON-RPC message, or that its headers misname (semantics.md A-6)."""
+    try:
+        message = loads(body)
+    except BadJson as error:
+        return failure(400, str(error), code=_PARSE_ERROR)
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return failure(400, "Send exactly one JSON-RPC 2.0 object.", code=_INVALID_REQUEST)
+    request_id = message.get("id")
+    if "id" in message and (isinstance(request_id, bool) or not isinstance(request_id, (str, int))):
+        return failure(400, "`id` must be a string or an integer.", code=_INVALID_REQUEST)
+    params = message.get("params", {})
+    if not isinstance(params, dict):
+        return failure(400, "`params` must be an object.", code=_INVALID_REQUEST, request_id=request_id)
+    if "method" in message and not isinstance(message["method"], str):
+        return failure(400, "`method` must be a string.", code=_INVALID_REQUEST, request_id=request_id)
+    if not {"method", "result", "error"} & message.keys():
+        return failure(400, "`method` is missing.", code=_INVALID_REQUEST, request_id=request_id)
+    return _misnamed(headers, message, params)
+
+
+def _misnamed(headers: Headers, message: dict[str, Any], params: dict[str, Any]) -> Answer | None:
+    for header, said in (("mcp-method", message.get("method")), ("mcp-name", params.get("name"))):
+        value = headers.get(header)
+        # The SDK decodes and compares encoded names itself.
+        if value is not None and isinstance(said, str) and value != said and not value.startswith("=?"):
+            text = f"The header {header} does not agree with the body."
+            return failure(400, text, code=_HEADER_MISMATCH, request_id=message.get("id"))
+    return None

@@ -1,0 +1,132 @@
+"""A tool as clients see it: description, schemas and hints, with the control arguments every write has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.connector import Tool
+from gateway.envelope import data_schema, output_schema
+from gateway.errors import StartupError
+from gateway.model import Risk
+from gateway.portable import MAX_BYTES, NotPortable, compact_size, project
+
+MAX_DESCRIPTION: Final = 1_024
+"""Characters; VS Code cuts longer ones for some models."""
+MIN_KEY: Final = 16
+MAX_KEY: Final = 255
+MAX_REASON: Final = 500
+MAX_EVIDENCE: Final = 10
+
+CONTROLS: Final = ("idempotency_key", "dry_run", "reason", "evidence")
+"""Arguments the catalogue adds to every write; no Input model may declare one of these names."""
+
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "type": "string",
+    "minLength": MIN_KEY,
+    "maxLength": MAX_KEY,
+    "description": (
+        "Leave out at first. Repeating the same call is safe: it is answered from the first one. Pass a new key only "
+        "to do the same thing a second time on purpose. 16 to 255 printable ASCII characters."
+    ),
+}
+_DRY_RUN: Final[dict[str, Any]] = {
+    "type": "boolean",
+    "description": "True shows what would change, without changing anything.",
+}
+_REASON: Final[dict[str, Any]] = {
+    "type": "string",
+    "maxLength": MAX_REASON,
+    "description": "Why this is done, in one sentence for a human reviewer. At most 500 characters.",
+}
+_EVIDENCE: Final[dict[str, Any]] = {
+    "type": "array",
+    "maxItems": MAX_EVIDENCE,
+    "items": {"type": "string"},
+    "description": "The action_id of each earlier read that this rests on. At most 10.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What `tools/list` says of one tool."""
+
+    name: str
+    title: str
+    description: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    annotations: Mapping[str, bool]
+    """All four of MCP's hints, under their wire names: a missing one makes some clients ask for every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchemas:
+    """A connector tool's own schemas, projected, before the gateway adds anything to them."""
+
+    input: Mapping[str, Any]
+    output: Mapping[str, Any]
+
+
+def own_schemas(tool: Tool) -> ToolSchemas:
+    """Project a tool's models to the portable subset.
+
+    Raises:
+        NotPortable: when a model does not fit it.
+        StartupError: when the Input model claims the name of a control argument, or the description is too long.
+    """
+    arguments = project(tool.input_model.model_json_schema(mode="validation"), tool=tool.name)
+    if claimed := sorted(set(CONTROLS) & (set(arguments["properties"]) | set(tool.input_model.model_fields))):
+        raise StartupError(
+            f"Tool {tool.name}: the argument {claimed[0]} is reserved; the gateway adds it to every write.",
+            remedy="Rename it.",
+        )
+    if len(tool.description) > MAX_DESCRIPTION:
+        raise StartupError(
+            f"Tool {tool.name}: the description has {len(tool.description)} characters; at most {MAX_DESCRIPTION} fit.",
+            remedy="Shorten the function's docstring.",
+        )
+    return ToolSchemas(arguments, data_schema(tool))
+
+
+def publish(tool: Tool, schemas: ToolSchemas) -> Published:
+    """The tool as clients see it.
+
+    Raises:
+        NotPortable: when the control arguments push the input schema over the size that Codex keeps.
+    """
+    return Published(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=_with_controls(tool, schemas.input) if tool.writes else schemas.input,
+        output_schema=output_schema(schemas.output),
+        annotations=hints(reads_only=not tool.writes, destructive=tool.writes and tool.risk is not Risk.LOW),
+    )
+
+
+def hints(*, reads_only: bool, destructive: bool = False, open_world: bool = True) -> dict[str, bool]:
+    """MCP's four hints. Idempotent is always true: a repeated call is answered from the first (semantics.md I-4)."""
+    return {
+        "readOnlyHint": reads_only,
+        "destructiveHint": destructive,
+        "idempotentHint": True,
+        "openWorldHint": open_world,
+    }
+
+
+def _with_controls(tool: Tool, schema: Mapping[str, Any]) -> dict[str, Any]:
+    controls = {"idempotency_key": _IDEMPOTENCY_KEY, "reason": _REASON, "evidence": _EVIDENCE}
+    if tool.previewer is not None:
+        controls["dry_run"] = _DRY_RUN
+    extended = {**schema, "properties": {**schema["properties"], **controls}}
+    if (size := compact_size(extended)) >= MAX_BYTES:
+        raise NotPortable(
+            tool.name,
+            "",
+            f"takes {size} bytes of schema with the control arguments",
+            f"Codex (it strips every description from {MAX_BYTES} bytes on)",
+            "Shorten the descriptions, or split the tool.",
+        )
+    return extended

@@ -1,0 +1,138 @@
+"""JSON from outside, read strictly: what two parsers could understand differently is refused (semantics.md I-5, T-4).
+
+A fingerprint, a policy decision and an upstream body must all rest on the same value, so nothing that a second
+parser might read otherwise gets in: no repeated member, no NaN, no number too large, no half of a surrogate pair.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final
+
+MAX_BYTES: Final = 1 << 20
+"""Of one document: 1 MiB."""
+MAX_DEPTH: Final = 32
+"""Arrays and objects inside each other; a scalar has depth 0."""
+MAX_NODES: Final = 10_000
+"""Values in one document, arrays and objects included."""
+MAX_INTEGER: Final = 1 << 63
+"""Largest magnitude of an integer, inclusive."""
+
+_INTEGER_DIGITS: Final = 20
+_CONTAINERS: Final = (dict, list)
+_SCALARS: Final = (str, int, float, bool, type(None))
+
+
+class BadJson(ValueError):
+    """The text is not JSON as we accept it. `str()` says which rule it broke, and holds none of its values."""
+
+
+def loads(body: bytes) -> Any:
+    """The value that `body` spells, as UTF-8 JSON within the limits of this module.
+
+    Raises:
+        BadJson: naming the first rule that was broken.
+    """
+    if len(body) > MAX_BYTES:
+        raise BadJson(f"The body is larger than {MAX_BYTES} bytes.")
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise BadJson(f"The body is not UTF-8: byte {error.start} is invalid.") from None
+    except json.JSONDecodeError as error:
+        raise BadJson(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise BadJson(_TOO_DEEP) from None
+    # An escape is the only way for a surrogate to survive UTF-8, so most bodies need no look at their strings.
+    _measure(value, look_at_text=b"\\ud" in body or b"\\uD" in body)
+    return value
+
+
+def bounded(value: Any) -> Any:
+    """`value` itself, when a value that was already parsed keeps every limit that can still be seen in it.
+
+    Raises:
+        BadJson: naming the first rule that was broken; also for anything that is no JSON value.
+    """
+    _measure(value, look_at_text=True, look_at_numbers=True)
+    return value
+
+
+_TOO_DEEP: Final = f"The value is nested more than {MAX_DEPTH} levels deep."
+_SURROGATE: Final = "A string holds half of a surrogate pair."
+_LARGE_INTEGER: Final = "An integer lies beyond the range of 64 bits."
+_NOT_FINITE: Final = "A number is not finite."
+
+
+def _measure(root: Any, *, look_at_text: bool, look_at_numbers: bool = False) -> None:
+    """Level by level, so that depth and count are known before the next level is touched."""
+    level, depth, nodes = [root], 0, 0
+    while level:
+        nodes += len(level)
+        if nodes > MAX_NODES:
+            raise BadJson(f"The value has more than {MAX_NODES} parts.")
+        if look_at_text or look_at_numbers:
+            for value in level:
+                _look_at(value, numbers=look_at_numbers)
+        containers = [value for value in level if isinstance(value, _CONTAINERS)]
+        depth += 1
+        if containers and depth > MAX_DEPTH:
+            raise BadJson(_TOO_DEEP)
+        level = []
+        for container in containers:
+            level.extend(container.values() if isinstance(container, dict) else container)
+
+
+def _look_at(value: Any, *, numbers: bool) -> None:
+    if isinstance(value, str):
+        _refuse_surrogates(value)
+    elif isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise BadJson("An object has a member whose name is no string.")
+            _refuse_surrogates(name)
+    elif numbers:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise BadJson(_NOT_FINITE)
+        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise BadJson(_LARGE_INTEGER)
+        if not isinstance(value, (*_SCALARS, *_CONTAINERS)):
+            raise BadJson(f"A {type(value).__name__} is no JSON value.")
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadJson(_SURROGATE) from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BadJson("An object has two members of the same name.")
+    return members
+
+
+def _constant(name: str) -> Any:
+    raise BadJson(f"{name} is not a JSON number.")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise BadJson(_NOT_FINITE)
+    return number
+
+
+def _integer(text: str) -> int:
+    # Counting digits first keeps a million of them from being converted.
+    if len(text) > _INTEGER_DIGITS or not -MAX_INTEGER <= (number := int(text)) <= MAX_INTEGER:
+        raise BadJson(_LARGE_INTEGER)
+    return number
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_constant, parse_float=_float, parse_int=_integer
+)

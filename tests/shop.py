@@ -1,0 +1,205 @@
+"""A small shop behind the real catalogue and the real wire: what the tests of the MCP face call.
+
+`python -m tests.shop` serves it over stdio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import uvicorn
+from pydantic import Field
+
+from gateway import own_tools
+from gateway.catalogue import Catalogue, UnknownTool
+from gateway.connector import Connector, Input, Output, Preview, Risk, Upstream
+from gateway.errors import LedgerUnavailable, Refusal
+from gateway.http_front import FrontSettings, HttpFront
+from gateway.mcp_server import build_server, http_app, serve_stdio
+from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, new_id
+
+BOT = Principal("acme", "bot", Kind.AGENT)
+CLERK = Principal("acme", "clerk", Kind.AGENT)
+TOKENS = {"token-of-the-bot": BOT, "token-of-the-clerk": CLERK}
+
+OUTCOMES: dict[str, Outcome] = {
+    "done": Outcome(Status.DONE, "act_" + "1" * 32, data={"refund": "re_1", "note": None}),
+    "previewed": Outcome(
+        Status.PREVIEWED,
+        "act_" + "2" * 32,
+        diff=[{"field": "balance", "before": None, "after": 5, "certainty": "predicted"}],
+    ),
+    "held": Outcome(
+        Status.HELD,
+        "act_" + "3" * 32,
+        code="approval_needed",
+        message="Finance has to approve.",
+        expires_at="2026-11-21T10:00:00Z",
+        rules=("support/shop_refund/approve_over.cents",),
+    ),
+    "replayed": Outcome(
+        Status.REPLAYED, "act_" + "4" * 32, data={"refund": "re_1"}, original_status="done", key_source="derived"
+    ),
+    "refused": Outcome(Status.REFUSED, "act_" + "5" * 32, code="not_permitted", message="No.", retry=Retry.NO),
+    "failed": Outcome(
+        Status.FAILED, "act_" + "6" * 32, code="upstream_busy", retry=Retry.LATER, retry_after_ms=1500, message="Busy."
+    ),
+    "unknown": Outcome(Status.UNKNOWN, "act_" + "7" * 32, code="outcome_unknown", retry=Retry.NO, next="Ask a human."),
+}
+"""One outcome of every status; an invoice of that name brings it about."""
+
+shop = Connector("shop", base_url="https://shop.example")
+
+
+class Refund(Input):
+    """Give money back."""
+
+    invoice: Annotated[str, Field(min_length=1, max_length=64, description="The paid invoice.")]
+    cents: Annotated[int, Field(gt=0, le=500_000, description="How much.")] = 100
+    on: datetime.date | None = None
+    why: Literal["duplicate", "fraud"] = "duplicate"
+
+
+class Refunded(Output):
+    """What the shop says of a refund."""
+
+    refund: str
+    note: str | None = None
+
+
+class Lookup(Input):
+    """Which invoice."""
+
+    invoice: str
+
+
+@shop.write(risk=Risk.HIGH)
+async def refund(args: Refund, upstream: Upstream) -> Refunded:
+    """Refund one invoice."""
+    return Refunded.model_validate(await upstream.post(f"/invoices/{args.invoice}/refunds"))
+
+
+@refund.preview
+async def preview_refund(args: Refund, upstream: Upstream) -> Preview:
+    """Show what would change."""
+    return Preview.diff(await upstream.get(f"/invoices/{args.invoice}"), {})
+
+
+@shop.write(risk=Risk.LOW)
+async def note(args: Lookup, upstream: Upstream) -> Refunded:
+    """Leave a note on an invoice."""
+    return Refunded.model_validate(await upstream.post(f"/invoices/{args.invoice}/notes"))
+
+
+@shop.read()
+async def lookup(args: Lookup, upstream: Upstream) -> Refunded:
+    """Look up one invoice."""
+    return Refunded.model_validate(await upstream.get(f"/invoices/{args.invoice}"))
+
+
+class Shop:
+    """A gateway whose answers the tests choose, and that remembers what reached it."""
+
+    def __init__(self) -> None:
+        self.catalogue = Catalogue([shop])
+        self.calls: list[Call] = []
+        self.delivered_ids: list[str] = []
+        self.arrived = threading.Event()
+        """Set when a slow call has begun."""
+        self.cancelled = threading.Event()
+        self.proceed = threading.Event()
+        self.store_is_up = True
+        self._callbacks: list[Callable[[], Awaitable[None]]] = []
+
+    async def handle(self, call: Call) -> Outcome:
+        self.calls.append(call)
+        if call.tool in own_tools.INPUTS:
+            return Outcome(Status.DONE, new_id("act"), data={"actions": []})
+        if call.tool not in {tool.name for tool in self.offered(call.principal)}:
+            raise UnknownTool(call.tool)
+        try:
+            resolved = self.catalogue.resolve(call)
+        except Refusal as refusal:
+            return Outcome(Status.REFUSED, new_id("act"), code=refusal.code, message=refusal.message)
+        invoice = str(resolved.arguments["invoice"])
+        if invoice == "broken":
+            raise RuntimeError("the password is hunter2")
+        if invoice == "announce":
+            for callback in self._callbacks:
+                await callback()
+        if invoice == "slow":
+            await self._wait()
+        return OUTCOMES.get(invoice, OUTCOMES["done"])
+
+    async def _wait(self) -> None:
+        self.arrived.set()
+        try:
+            while not await asyncio.to_thread(self.proceed.wait, 0.02):
+                pass
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def offered(self, principal: Principal) -> Sequence[object]:
+        names = [name for name in self.catalogue.tools if principal is BOT or name == "shop_lookup"]
+        return [*own_tools.PUBLISHED.values(), *(self.catalogue.published(name) for name in names)]
+
+    def catalogue_version(self, principal: Principal) -> str:
+        return "1"
+
+    async def delivered(self, action_ids: Sequence[str]) -> None:
+        self.delivered_ids += action_ids
+
+    def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
+        self._callbacks.append(callback)
+
+    async def authenticate(self, token: str) -> Principal | None:
+        if not self.store_is_up:
+            raise LedgerUnavailable("The store is down.")
+        return TOKENS.get(token)
+
+    async def ready(self) -> bool:
+        return self.store_is_up
+
+
+@contextmanager
+def served(gateway: Shop, *, failures: int = 20, structured_content: bool = True, progress_seconds: float = 5.0):
+    """Serve `gateway` over HTTP on loopback, in a thread; yields the port."""
+    settings = FrontSettings(failures=failures)
+    server = build_server(gateway, structured_content=structured_content, progress_seconds=progress_seconds)
+    front = HttpFront(
+        http_app(server, settings),
+        settings,
+        authenticate=gateway.authenticate,
+        ready=gateway.ready,
+        delivered=gateway.delivered,
+    )
+    uvicorn_server = uvicorn.Server(
+        uvicorn.Config(front, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    started = threading.Event()
+    startup = uvicorn_server.startup
+
+    async def announce_startup(sockets: object = None) -> None:
+        await startup(sockets)
+        started.set()
+
+    uvicorn_server.startup = announce_startup
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield uvicorn_server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        gateway.proceed.set()
+        uvicorn_server.should_exit = True
+        thread.join(10)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve_stdio(build_server(Shop(), principal=BOT)))
