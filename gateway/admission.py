@@ -182,7 +182,8 @@ class Admission:
                 "key_reused", "This idempotency key was used for a call with other arguments.", action_id=row.id
             )
         window = self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
-        if action.key.derived and row.delivered and row.state.terminal and tx.now - row.received_at >= window:
+        ended = row.settled_at if row.state.terminal else None
+        if action.key.derived and row.delivered and ended is not None and tx.now - ended >= window:
             tx.actions.give_back(row.id)
             return None
         if row.state is State.UNKNOWN:
@@ -220,8 +221,7 @@ class Admission:
         digest = holds.digest(action, shown, decision.policy_hash)
         tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
         tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._keep(terms.expires + terms.execute_within))
-        context = {"reason": action.reason, "evidence": list(action.evidence), "diff": shown.changes if shown else None}
-        self._keep_body(tx, action.id, "context", context, terms.expires + terms.execute_within)
+        self._keep_context(tx, action, shown, terms.expires + terms.execute_within)
         tx.holds.add(
             action.id,
             principal.tenant,
@@ -316,9 +316,8 @@ class Admission:
             lease_until=self._lease(tx, action),
         )
         tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._limits.keep_bodies)
-        if action.reason or action.evidence:
-            context = {"reason": action.reason, "evidence": list(action.evidence), "diff": None}
-            self._keep_body(tx, action.id, "context", context, 0)
+        if action.tool.writes:
+            self._keep_context(tx, action, None, 0)
         line = tx.ledger.append(event, **facts(action, decision), fence=1)
         return self._permit(action, action.mode, 1, line.hash)
 
@@ -350,9 +349,16 @@ class Admission:
     def _keep(self, seconds: int) -> int:
         return self._limits.keep_bodies + seconds * 1000
 
-    def _keep_body(self, tx: Transaction, action_id: str, kind: str, body: dict[str, Any], seconds: int) -> None:
-        raw = json.dumps(body, ensure_ascii=False).encode()
-        tx.bodies.put(action_id, kind, self._keyring.seal(action_id, kind, raw), keep_ms=self._keep(seconds))
+    def _keep_context(self, tx: Transaction, action: Action, shown: Shown | None, seconds: int) -> None:
+        """What a reviewer, or a later run, needs beside the arguments."""
+        context: dict[str, Any] = {
+            "reason": action.reason,
+            "evidence": list(action.evidence),
+            "given": sorted(action.given),
+            "diff": shown.changes if shown else None,
+        }
+        raw = json.dumps(context, ensure_ascii=False).encode()
+        tx.bodies.put(action.id, "context", self._keyring.seal(action.id, "context", raw), keep_ms=self._keep(seconds))
 
 
 _ON_EXCEEDED = {"handoff_to_human": CODES["over_budget"].next}

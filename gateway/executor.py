@@ -9,14 +9,11 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import rfc8785
-from pydantic import BaseModel
-
 from gateway.admission import facts
 from gateway.connector import Found, Output, Preview, Tool, Upstream
-from gateway.envelope import shape
 from gateway.errors import CODES, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
 from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
@@ -27,6 +24,7 @@ from gateway.telemetry import phase
 log = logging.getLogger("holdgate.executor")
 
 _FIRST_LOOK_MS = 2_000
+T = TypeVar("T")
 
 
 class OpenUpstream(Upstream, Protocol):
@@ -74,7 +72,7 @@ class Executor:
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._owned: set[asyncio.Task[Any]] = set()
 
-    def own(self, work: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
+    def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that outlives its caller."""
         task = asyncio.create_task(work)
         self._owned.add(task)
@@ -105,7 +103,7 @@ class Executor:
                 with phase("dispatch", action):
                     ended = await self._dispatch(action, permit)
             with phase("settle", action):
-                return await self.settle(action, permit, ended, seconds=time.monotonic() - started)
+                return await self.settle(action, permit.fence, ended, seconds=time.monotonic() - started)
         finally:
             self._running.pop(action.id, None)
 
@@ -141,7 +139,7 @@ class Executor:
             log.warning("lookup_failed", extra={"action": action.id, "tool": action.tool.name, "why": str(type(broken))})
             return Found.ambiguous()
 
-    async def settle(self, action: Action, permit: Permit, ended: Ended, *, seconds: float, how: str = "") -> Outcome:
+    async def settle(self, action: Action, fence: int, ended: Ended, *, seconds: float, how: str = "") -> Outcome:
         """Write down how it ended: state, budget, body and outcome line in one transaction.
 
         A write whose end cannot be written down is unknown to everybody who asks; a read is simply not answered.
@@ -152,7 +150,7 @@ class Executor:
 
         def record(tx: Transaction) -> bool:
             try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and _can_be_told(action.tool) else None
-            if not tx.actions.settle(action.id, permit.fence, ended.state, code=ended.code, try_at=try_at):
+            if not tx.actions.settle(action.id, fence, ended.state, code=ended.code, try_at=try_at):
                 return False
             if ended.state is not State.UNKNOWN:
                 tx.bodies.put(action.id, "outcome", sealed, keep_ms=self._keep_bodies)
@@ -178,7 +176,7 @@ class Executor:
             log.error("outcome_not_recorded", extra={"action": action.id, "tool": action.tool.name})
             return _unrecorded(action)
         if not recorded:
-            log.warning("late_outcome_dropped", extra={"action": action.id, "fence": permit.fence})
+            log.warning("late_outcome_dropped", extra={"action": action.id, "fence": fence})
         log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
         return outcome
 
@@ -296,11 +294,10 @@ def _can_be_told(tool: Tool) -> bool:
 
 
 def _dump(model: type[Output], output: Output) -> dict[str, Any]:
-    """The result as JSON: only what the tool declares, cleaned of control characters (semantics.md T-2)."""
+    """The result as JSON: only what the tool declares."""
     if not isinstance(output, model):
         raise TypeError(f"the connector returned {type(output).__name__}, not {model.__name__}")
-    dumped: BaseModel = output
-    return shape(dumped.model_dump(mode="json", exclude_none=True))
+    return output.model_dump(mode="json", exclude_none=True)
 
 
 def _shown(preview: Preview) -> Shown:

@@ -45,6 +45,7 @@ class Identifier:
             tool=tool,
             args=resolved.args,
             arguments=resolved.arguments,
+            given=resolved.given,
             mode=resolved.mode,
             task=task,
             key=self._key(resolved, principal, task, arguments),

@@ -148,6 +148,8 @@ class Action:
     args: BaseModel
     arguments: dict[str, Any]
     """The arguments after defaults, as plain JSON, in the model's field order."""
+    given: frozenset[str]
+    """The arguments that the caller passed itself."""
     mode: Mode
     task: Task
     key: Key | None

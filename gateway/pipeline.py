@@ -7,7 +7,7 @@ import logging
 
 from gateway import answers
 from gateway.admission import Admission, LookFirst, Prior
-from gateway.catalogue import Catalogue
+from gateway.catalogue import Catalogue, UnknownTool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
 from gateway.executor import Executor
@@ -26,9 +26,10 @@ from gateway.model import (
     Verdict,
     new_id,
 )
-from gateway.policy.decide import Question
+from gateway.policy.question import Question
 from gateway.policy.live import LivePolicy
 from gateway.store.protocol import Store
+from gateway.store.transaction import Transaction
 from gateway.telemetry import phase
 from gateway.throttle import Throttle
 
@@ -63,9 +64,16 @@ class Pipeline:
         self._closing = False
 
     async def handle(self, call: Call) -> Outcome:
-        """Carry one call through the house."""
+        """Carry one call through the house.
+
+        Raises:
+            UnknownTool: hidden and absent alike; recorded, and a protocol error rather than an answer.
+        """
         try:
             action, decision = await self._gate(call)
+        except UnknownTool as unknown:
+            await self._refused(call, unknown)
+            raise
         except Refusal as refusal:
             return await self._refused(call, refusal)
         except LedgerUnavailable as down:
@@ -89,22 +97,21 @@ class Pipeline:
         everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
         self._throttle.admit((everything, *policy.rates(principal, call.tool)))
         if call.tool not in policy.visible(principal):
-            raise Refusal("unknown_tool", "There is no such tool.")
+            raise UnknownTool(call.tool)
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):
-            decision = policy.decide(await self.question(action, call.arguments.keys(), self._store.now()))
+            decision = policy.decide(await self.question(action, self._store.now()))
         if decision.verdict is Verdict.DENY:
             raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
         return action, decision
 
-    async def question(self, action: Action, given: object, at: int) -> Question:
-        """What policy is asked about an action, with the evidence as the ledger knows it."""
-        names = frozenset(given) if isinstance(given, (set, frozenset)) or hasattr(given, "__iter__") else frozenset()
+    async def question(self, action: Action, at: int) -> Question:
+        """What policy is asked about an action, with the evidence as the ledger knew it at the moment `at` (ms)."""
         return Question(
             principal=action.principal,
             tool=action.tool,
             arguments=action.arguments,
-            given=names & frozenset(action.tool.input_model.model_fields),
+            given=action.given,
             reason=action.reason,
             evidence=await cited(self._store, self._keyring, action.principal, action.evidence, at),
             task_id=action.task.id,
@@ -149,12 +156,11 @@ class Pipeline:
             await asyncio.wait({under_way}, timeout=action.deadline)
         source = action.key.source if action.key else None
 
-        def tell(tx):  # type: ignore[no-untyped-def]
+        def tell(tx: Transaction) -> Outcome:
             row = tx.actions.get(original)
             return answers.replay(tx, self._keyring, row, source) if row else answers.running(original)
 
-        outcome: Outcome = await self._store.read(tell)
-        return outcome
+        return await self._store.read(tell)
 
     async def _refused(self, call: Call, refusal: Refusal) -> Outcome:
         """Refusals are on the ledger too, with no more of the call than may be written there."""
@@ -182,8 +188,6 @@ class Pipeline:
 
     async def _failed(self, action: Action, code: str, message: str) -> Outcome:
         """A held call whose preview could not be made: nobody was asked, nothing was done."""
-        refusal = Refusal(code, message)
-        outcome = await self._refused(
-            Call(action.principal, action.tool.name, {}, action.carried), Refusal(code, message, action_id=None)
-        )
-        return answers.failed(refusal.code, refusal.message, outcome.action_id)
+        call = Call(action.principal, action.tool.name, {}, action.carried)
+        outcome = await self._refused(call, Refusal(code, message))
+        return answers.failed(code, message, outcome.action_id)

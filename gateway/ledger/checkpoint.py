@@ -10,6 +10,7 @@ import base64
 import hashlib
 import logging
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from gateway.store.transaction import Transaction
 ORIGIN = "holdgate/ledger"
 _ED25519 = b"\x01"
 _DASH = "\u2014"
+_NOTE = re.compile(rf"{ORIGIN}\n.*?\n\n{_DASH} {ORIGIN} \S+\n", re.DOTALL)
 log = logging.getLogger("holdgate.ledger")
 
 
@@ -71,6 +73,13 @@ def read(note: str, key: Ed25519PublicKey) -> Checkpoint | None:
         return None
     expected = base64.b64encode(root_of(writer, int(size), hash)).decode()
     return Checkpoint(int(size), hash) if origin == ORIGIN and root == expected else None
+
+
+def notes_in(file: Path) -> list[str]:
+    """The notes in a file of them, in order. Text that is no note is skipped; a damaged note fails its signature."""
+    if not file.exists():
+        return []
+    return _NOTE.findall(file.read_text(encoding="utf-8", errors="replace"))
 
 
 class Checkpointer:

@@ -107,9 +107,8 @@ def _checkpoints(
     tx: Transaction, key: Ed25519PublicKey, published: Path | None, hashes: list[str], report: Report
 ) -> None:
     notes = [note for _, note in tx.ledger.checkpoints()]
-    if published is not None and published.exists():
-        notes += [note + "\n" for note in published.read_text(encoding="utf-8").split("\n\n\n") if note.strip()]
-        notes = [note.lstrip("\n").rstrip("\n") + "\n" for note in notes]
+    if published is not None:
+        notes += checkpoint.notes_in(published)
     anchored = 0
     for note in notes:
         said = checkpoint.read(note, key)

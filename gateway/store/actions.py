@@ -169,6 +169,7 @@ class Actions:
         """
         done = self._execute(
             "UPDATE actions SET state = :state, code = :code, try_at = :try_at, lease_until = NULL, updated_at = :now,"
+            " delivered = 0,"
             " settled_at = CASE WHEN :state = 'unknown' THEN NULL ELSE :now END"
             " WHERE id = :id AND fence = :fence AND state IN ('dispatching', 'unknown')",
             {"id": id, "fence": fence, "state": str(state), "code": code, "try_at": try_at, "now": self._now},
@@ -211,9 +212,13 @@ class Actions:
         self._execute("UPDATE actions SET tries = tries + 1, try_at = ? WHERE id = ?", (try_at, id))
 
     def delivered(self, ids: list[str]) -> None:
-        """The answers to these were handed over whole."""
+        """The answers to these were handed over whole. One that told of no end yet is still owed its outcome."""
         for id in ids:
-            self._execute("UPDATE actions SET delivered = 1 WHERE id = ? AND delivered = 0", (id,))
+            self._execute(
+                "UPDATE actions SET delivered = 1 WHERE id = ? AND delivered = 0"
+                " AND state IN ('succeeded', 'failed', 'refused')",
+                (id,),
+            )
 
     def forget(self, before: int) -> int:
         """Drop tombstones of settled actions older than `before`; UNKNOWN never expires (semantics.md I-13)."""

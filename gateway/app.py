@@ -1,0 +1,324 @@
+"""The composition root: the only module that sees every room. One `App` is one gateway process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from gateway import own_tools
+from gateway.admission import Admission, Limits
+from gateway.catalogue import Catalogue, load_connectors
+from gateway.connector import Connector
+from gateway.errors import LedgerUnavailable, StartupError
+from gateway.executor import Executor
+from gateway.follow_up import FollowUp
+from gateway.identify import Identifier
+from gateway.identity.api_keys import ApiKeys
+from gateway.instances import Instance
+from gateway.keyring import Keyring
+from gateway.ledger.checkpoint import Checkpointer
+from gateway.model import Call, Event, Outcome, Principal, Rate
+from gateway.outbound import Door
+from gateway.pipeline import Pipeline
+from gateway.policy.live import LivePolicy
+from gateway.published import Published
+from gateway.reconcile import Reconciler
+from gateway.redact import Redactor
+from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
+from gateway.store.sqlite import SqliteStore
+from gateway.throttle import Throttle
+from vault.broker import Backend, Broker
+
+log = logging.getLogger("holdgate.app")
+
+_POLICY_LOOK = 0.5
+
+
+class App:
+    """A gateway over one data folder: what the MCP face, the HTTP front and the command line talk to.
+
+    Args:
+        home: the settings and their paths.
+
+    Raises:
+        StartupError: with file, line and remedy; nothing has been started then.
+    """
+
+    def __init__(self, home: Home) -> None:
+        settings, limits = home.settings, home.settings.limits
+        self.home = home
+        self.tenant = settings.tenant
+        self.catalogue = load_catalogue(home)
+        self.policy = LivePolicy(home.policies, self.catalogue.tools)
+        self.keyring = Keyring.load(home.gateway_key)
+        self.store = SqliteStore(home.database, self.keyring.head_mac)
+        self.instance = Instance(home.data / "instances")
+        self.redactor = Redactor()
+        self.vault = open_vault(home)
+        self.broker = Broker(self.vault, on_secret=self.redactor.learn)
+        self.door = Door(self.broker, self.redactor)
+        self.api_keys = ApiKeys(self.store)
+        keep = limits.keep_answers_hours * 3_600_000
+        throttle, rate = Throttle(), Rate(limits.calls_per_minute, 60.0)
+        self.executor = Executor(self.store, self.keyring, self.door, keep_bodies=keep)
+        admission = Admission(
+            self.store,
+            self.keyring,
+            self.instance.id,
+            Limits(limits.repeat_window_seconds * 1_000, keep, limits.pending_holds),
+        )
+        self.pipeline = Pipeline(
+            catalogue=self.catalogue,
+            policy=self.policy,
+            store=self.store,
+            keyring=self.keyring,
+            identifier=Identifier(self.store, self.keyring, idle_ms=limits.task_idle_seconds * 1_000),
+            throttle=throttle,
+            principal_rate=rate,
+            admission=admission,
+            executor=self.executor,
+        )
+        self.follow_up = FollowUp(self.store, self.keyring, self.executor, throttle, rate)
+        self.checkpointer = Checkpointer(self.keyring.checkpoint_key, home.checkpoints)
+        self.reconciler = Reconciler(
+            store=self.store,
+            keyring=self.keyring,
+            catalogue=self.catalogue,
+            policy=self.policy,
+            pipeline=self.pipeline,
+            admission=admission,
+            executor=self.executor,
+            instance=self.instance,
+            checkpointer=self.checkpointer,
+            on_change=self._store_changed,
+        )
+        self._list_listeners: list[Callable[[], Awaitable[None]]] = []
+        self._loops: list[asyncio.Task[None]] = []
+
+    # -- the Gateway that the MCP face knows
+
+    async def handle(self, call: Call) -> Outcome:
+        """Answer one call.
+
+        Raises:
+            UnknownTool: absent or hidden.
+        """
+        if call.tool in own_tools.INPUTS:
+            return await self.follow_up.handle(call)
+        return await self.pipeline.handle(call)
+
+    def offered(self, principal: Principal) -> Sequence[Published]:
+        """The tools this principal may see, by policy; the gateway's own ones always."""
+        visible = sorted(self.policy.current.visible(principal))
+        return [*(self.catalogue.published(name) for name in visible), *own_tools.PUBLISHED.values()]
+
+    def catalogue_version(self, principal: Principal) -> str:
+        """Schemas are pinned while a process lives, so the set of names is all that can change."""
+        return self.instance.id
+
+    async def delivered(self, action_ids: Sequence[str]) -> None:
+        """Note that these answers were handed over whole; a note that is lost errs on the safe side."""
+        ids = list(action_ids)
+        with contextlib.suppress(LedgerUnavailable):
+            await self.store.write(lambda tx: tx.actions.delivered(ids))
+
+    def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
+        """Have `callback` awaited when what somebody may see may have changed."""
+        self._list_listeners.append(callback)
+
+    # -- the life of the process
+
+    async def start(self) -> None:
+        """Open the ledger's chapter, sweep what the last process left, and begin to watch."""
+        policy_hash = self.policy.current.hash
+        await self.store.write(
+            lambda tx: tx.ledger.append(
+                Event.WRITER_OPEN, tenant=self.tenant, instance=self.instance.id, policy=policy_hash, pid=os.getpid()
+            )
+        )
+        await self.reconciler.sweep()
+        self._loops = [asyncio.create_task(self.reconciler.run()), asyncio.create_task(self._watch_policy())]
+        # What start-up made lives as long as the process: the collector need not walk it on every call.
+        gc.collect()
+        gc.freeze()
+        log.info("started", extra={"instance": self.instance.id, "tools": len(self.catalogue.tools)})
+
+    async def stop(self) -> None:
+        """Refuse what is new, wait for what is under way, sign the ledger's end."""
+        self.pipeline.close()
+        left = await self.executor.drain(self.home.settings.limits.drain_seconds)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        with contextlib.suppress(LedgerUnavailable):
+            await self.store.write(
+                lambda tx: tx.ledger.append(
+                    Event.WRITER_CLOSE, tenant=self.tenant, instance=self.instance.id, unfinished=left
+                )
+            )
+            note = await self.store.write(lambda tx: self.checkpointer.make(tx, force=True))
+            if note is not None:
+                self.checkpointer.publish(note)
+        await self.door.close()
+        await self.broker.close()
+        self.store.close()
+        self.instance.close()
+        log.info("stopped", extra={"unfinished": left})
+
+    async def ready(self) -> bool:
+        """Whether calls can be recorded now."""
+        try:
+            await self.store.write(lambda tx: tx.ledger.head())
+        except LedgerUnavailable:
+            return False
+        return True
+
+    def _store_changed(self) -> None:
+        self.api_keys.forget()
+        self.follow_up.changed()
+
+    async def _watch_policy(self) -> None:
+        while True:
+            await asyncio.sleep(_POLICY_LOOK)
+            reload = self.policy.reload_if_changed()
+            if reload is None:
+                continue
+            if reload.problem is not None:
+                log.error("policy_refused", extra={"why": str(reload.problem), "in_force": reload.after})
+                continue
+            if reload.before == reload.after:
+                continue
+            log.info("policy_changed", extra={"before": reload.before, "after": reload.after})
+            with contextlib.suppress(LedgerUnavailable):
+                await self.store.write(
+                    lambda tx, reload=reload: tx.ledger.append(
+                        Event.CONFIG, tenant=self.tenant, policy=reload.after, policy_before=reload.before
+                    )
+                )
+            for listener in self._list_listeners:
+                await listener()
+
+
+def load_catalogue(home: Home) -> Catalogue:
+    """The connectors that the settings name, with what the settings say about each.
+
+    Raises:
+        StartupError: a connector is missing or broken, or settings speak of one that is not loaded.
+    """
+    if not home.settings.connectors:
+        raise home.document.problem(
+            "No connector is named, so there would be no tool.",
+            "connectors",
+            remedy="Name one under `connectors`, e.g. `- connectors.billing`.",
+        )
+    connectors = load_connectors(home.settings.connectors, home.file.parent)
+    known = {connector.name: connector for connector in connectors}
+    for name, given in home.settings.connector.items():
+        connector = known.get(name)
+        if connector is None:
+            raise home.document.problem(
+                f"There are settings for a connector {name}, and none of that name is loaded.",
+                "connector",
+                name,
+                remedy=f"Loaded are: {', '.join(sorted(known))}.",
+            )
+        for field, value in given.model_dump(exclude_none=True).items():
+            setattr(connector, field, value)
+    _check_hosts(home, connectors)
+    return Catalogue(connectors)
+
+
+def _check_hosts(home: Home, connectors: Sequence[Connector]) -> None:
+    for connector in connectors:
+        if not connector.base_url.startswith("https://") and not connector.internal:
+            raise StartupError(
+                f"Connector {connector.name} talks plain http to a host that is not internal.",
+                file=str(home.file),
+                remedy="Use https, or set `internal: true` for it when its host is inside.",
+            )
+
+
+def passphrase(home: Home, settings: LocalVaultSettings) -> str:
+    """The local vault's passphrase, from its variable or its file.
+
+    Raises:
+        StartupError: there is neither.
+    """
+    given = os.environ.get(settings.passphrase_env)
+    if given:
+        return given
+    if settings.passphrase_file is not None:
+        return _private_text(home.path(settings.passphrase_file))
+    raise StartupError(
+        "The local vault has no passphrase.",
+        file=str(home.file),
+        remedy=f"Set {settings.passphrase_env}, or name a file under `vault: passphrase_file`.",
+    )
+
+
+def _private_text(path: Path) -> str:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise StartupError(
+                "The passphrase file is readable by others.", file=str(path), remedy=f"Run `chmod 600 {path}`."
+            )
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError as broken:
+        raise StartupError(
+            "The passphrase file cannot be read.", file=str(path), remedy="Check its path, owner and mode."
+        ) from broken
+    if not text:
+        raise StartupError("The passphrase file is empty.", file=str(path), remedy="Restore it from your back-up.")
+    return text
+
+
+def open_vault(home: Home) -> Backend:
+    """The secret store that the settings name.
+
+    Raises:
+        StartupError: it is missing, locked or misconfigured.
+    """
+    settings = home.settings.vault
+    if isinstance(settings, LocalVaultSettings):
+        from vault.local import LocalVault
+
+        return LocalVault(home.data / settings.file, passphrase(home, settings))
+    return _open_hashicorp(home, settings)
+
+
+def _open_hashicorp(home: Home, settings: HashicorpVaultSettings) -> Backend:
+    # hvac and requests take a third of a second to import; who uses the local vault need not wait for them.
+    from vault.hashicorp import AppRoleAuth, HashicorpVault, TokenAuth
+    from vault.secret import Secret
+
+    def variable(name: str) -> str:
+        value = os.environ.get(name)
+        if not value:
+            raise StartupError(
+                f"The vault needs {name}, which is not set.", file=str(home.file), remedy="Set it in the environment."
+            )
+        return value
+
+    auth: TokenAuth | AppRoleAuth
+    if settings.auth == "token":
+        auth = TokenAuth(Secret(variable(settings.token_env)))
+    else:
+        auth = AppRoleAuth(
+            role_id=variable(settings.role_id_env),
+            secret_id=Secret(variable(settings.secret_id_env)),
+            wrapped=settings.secret_id_wrapped,
+            mount=settings.approle_mount,
+        )
+    return HashicorpVault(
+        settings.address,
+        auth,
+        namespace=settings.namespace,
+        verify=str(home.path(settings.ca_file)) if settings.ca_file else True,
+        timeout=settings.timeout,
+        insecure=settings.insecure,
+    )

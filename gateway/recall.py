@@ -1,0 +1,59 @@
+"""From a stored action back to one that can run: for approved holds and unknown outcomes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.catalogue import Catalogue
+from gateway.evidence import opened
+from gateway.keyring import Keyring
+from gateway.model import Action, Carried, Key, Mode, Task
+from gateway.store.actions import ActionRow
+from gateway.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """Why a stored action cannot run any more."""
+
+    code: str
+    message: str
+
+
+def recall(tx: Transaction, keyring: Keyring, catalogue: Catalogue, row: ActionRow) -> Action | Lapsed:
+    """Rebuild an action from what was stored when it was admitted; its tool must not have changed (semantics.md S16)."""
+    tool = catalogue.tools.get(row.tool)
+    if tool is None or tool.schema_hash != row.schema_hash:
+        return Lapsed("hold_stale", "The tool has changed since.")
+    principal = tx.people.get(row.tenant, row.principal)
+    if principal is None:
+        return Lapsed("not_permitted", "The caller was disabled since.")
+    arguments = opened(tx, keyring, row.id, "arguments")
+    if arguments is None:
+        return Lapsed("hold_stale", "The arguments are no longer kept.")
+    try:
+        args = tool.input_model.model_validate_json(json.dumps(arguments))
+    except ValidationError:
+        return Lapsed("hold_stale", "The stored arguments are not valid for the tool.")
+    context: dict[str, Any] = opened(tx, keyring, row.id, "context") or {}
+    return Action(
+        id=row.id,
+        principal=replace(principal, key_id=row.api_key, on_behalf_of=row.on_behalf_of),
+        tool=tool,
+        args=args,
+        arguments=arguments,
+        given=frozenset(context.get("given", arguments)),
+        mode=Mode(row.mode),
+        task=Task(row.task, row.task_source),
+        key=Key(row.key_digest, row.key_source or "derived") if row.key_digest else None,
+        fingerprint=row.fingerprint,
+        twin=b"",
+        reason=context.get("reason"),
+        evidence=tuple(context.get("evidence") or ()),
+        carried=Carried(),
+        deadline=tool.timeout,
+    )

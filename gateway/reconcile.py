@@ -1,0 +1,231 @@
+"""What happens without a caller: approvals are executed, time runs out, and unknown outcomes are found out.
+
+One loop, woken by changes of the store and by the clock. Everything it does is a compare-and-set, so that several
+processes may run it over one data folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from gateway import holds
+from gateway.admission import Admission, facts
+from gateway.catalogue import Catalogue
+from gateway.connector import Found
+from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
+from gateway.executor import Ended, Executor
+from gateway.instances import Instance
+from gateway.keyring import Keyring
+from gateway.ledger.checkpoint import Checkpointer
+from gateway.model import Action, Event, HoldState, Permit, State
+from gateway.pipeline import Pipeline
+from gateway.policy.live import LivePolicy
+from gateway.recall import Lapsed, recall
+from gateway.store.actions import ActionRow, is_write
+from gateway.store.holds import HoldRow
+from gateway.store.protocol import Store
+from gateway.store.transaction import Transaction
+
+log = logging.getLogger("holdgate.reconcile")
+
+_TICK = 0.25
+_HOUSEKEEPING = 2.0
+_MAX_TRIES = 6
+_BACKOFF_MS = 2_000
+_TOMBSTONES_MS = 90 * 86_400_000
+
+
+class Reconciler:
+    """The gateway's own hand.
+
+    Args:
+        on_change: called in the event loop whenever the store has changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keyring: Keyring,
+        catalogue: Catalogue,
+        policy: LivePolicy,
+        pipeline: Pipeline,
+        admission: Admission,
+        executor: Executor,
+        instance: Instance,
+        checkpointer: Checkpointer,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._catalogue = catalogue
+        self._policy = policy
+        self._pipeline = pipeline
+        self._admission = admission
+        self._executor = executor
+        self._instance = instance
+        self._checkpointer = checkpointer
+        self._on_change = on_change
+        self._executing: set[str] = set()
+        self._patience: dict[str, float] = {}
+        """Per hold whose preview failed: not before this moment again."""
+
+    async def run(self) -> None:
+        """Until cancelled. A store that is down is waited for; nothing is guessed meanwhile."""
+        swept = 0.0
+        while True:
+            try:
+                if self._store.changed():
+                    self._on_change()
+                    await self.execute_approved()
+                if time.monotonic() - swept >= _HOUSEKEEPING:
+                    swept = time.monotonic()
+                    await self.sweep()
+            except LedgerUnavailable as down:
+                log.error("ledger_unavailable", extra={"why": str(down)})
+            await asyncio.sleep(_TICK)
+
+    async def sweep(self) -> None:
+        """One round of everything that time does."""
+        await self._store.write(self._expire)
+        await self._store.write(self._orphans)
+        await self.execute_approved()
+        for row in await self._store.read(lambda tx: tx.actions.due()):
+            await self._find_out(row)
+        await self._store.write(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
+        note = await self._store.write(self._checkpointer.make)
+        if note is not None:
+            self._checkpointer.publish(note)
+
+    async def execute_approved(self) -> None:
+        """Run what humans have approved (semantics.md H-10)."""
+        for hold in await self._store.read(lambda tx: tx.holds.approved()):
+            if hold.action in self._executing or self._patience.get(hold.action, 0.0) > time.monotonic():
+                continue
+            self._executing.add(hold.action)
+            self._executor.own(self._execute(hold))
+
+    async def _execute(self, hold: HoldRow) -> None:
+        """One approved hold, and what may keep it from running."""
+        try:
+            await self._execute_or_close(hold)
+        except Refusal as refusal:
+            await self._close(hold, HoldState.DENIED_AT_EXECUTION, refusal.code)
+        except (UpstreamError, CredentialUnavailable) as failed:
+            log.warning("approved_action_waits", extra={"action": hold.action, "why": str(failed)})
+            self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
+        except LedgerUnavailable as down:
+            log.error("ledger_unavailable", extra={"why": str(down), "action": hold.action})
+        finally:
+            self._executing.discard(hold.action)
+
+    async def _execute_or_close(self, hold: HoldRow) -> None:
+        """Recall, decide again, look again, consume, run (semantics.md H-3, H-4)."""
+        row = await self._store.read(lambda tx: tx.actions.get(hold.action))
+        if row is None or row.state is not State.HELD:
+            return
+        action = await self._store.read(lambda tx: recall(tx, self._keyring, self._catalogue, row))
+        if isinstance(action, Lapsed):
+            to = HoldState.STALE if action.code == "hold_stale" else HoldState.DENIED_AT_EXECUTION
+            await self._close(hold, to, action.code)
+            return
+        question = await self._pipeline.question(action, row.received_at)
+        decision = self._policy.current.decide(question)
+        shown = None
+        if action.tool.previewer is not None:
+            shown = await self._executor.show(action, await self._admission.permit_look(action))
+            if shown.witness != hold.witness:
+                await self._close(hold, HoldState.STALE, "hold_stale")
+                return
+        permit = await self._admission.consume(action, decision, holds.digest(action, shown, row.policy_hash))
+        if permit is not None:
+            await self._executor.run(action, permit)
+
+    async def _close(self, hold: HoldRow, to: HoldState, code: str) -> None:
+        def end(tx: Transaction) -> None:
+            row = tx.actions.get(hold.action)
+            if row is not None:
+                holds.close(tx, row, HoldState.APPROVED, to, code)
+
+        await self._store.write(end)
+
+    def _expire(self, tx: Transaction) -> None:
+        for hold in tx.holds.overdue():
+            row = tx.actions.get(hold.action)
+            if row is not None:
+                holds.close(tx, row, hold.state, HoldState.EXPIRED, "hold_expired")
+
+    def _orphans(self, tx: Transaction) -> None:
+        """A dispatch without an owner becomes UNKNOWN, never a second dispatch (semantics.md I-8). Reads just fail."""
+        overdue = {row.id for row in tx.actions.overdue()}
+        for row in tx.actions.dispatching():
+            if row.id not in overdue and self._instance.alive(row.instance):
+                continue
+            write = is_write(row)
+            state = State.UNKNOWN if write else State.FAILED
+            code = "outcome_unknown" if write else "upstream_failed"
+            tool = self._catalogue.tools.get(row.tool)
+            can_be_told = tool is not None and (tool.looker or tool.connector.idempotency_header)
+            if tx.actions.settle(row.id, row.fence, state, code=code, try_at=tx.now if write and can_be_told else None):
+                if not write:
+                    tx.budgets.release(row.id)
+                tx.ledger.append(
+                    Event.RECONCILE,
+                    action=row.id,
+                    tenant=row.tenant,
+                    principal=row.principal,
+                    tool=row.tool,
+                    task=row.task,
+                    effect=row.effect,
+                    mode=row.mode,
+                    state=str(state),
+                    code=code,
+                    how="its process ended" if row.id not in overdue else "its lease ran out",
+                )
+                log.warning("orphaned", extra={"action": row.id, "tool": row.tool, "state": str(state)})
+
+    async def _find_out(self, row: ActionRow) -> None:
+        """Ask the upstream what became of an unknown write, or send it again where that is safe."""
+        action = await self._store.read(lambda tx: recall(tx, self._keyring, self._catalogue, row))
+        if isinstance(action, Lapsed):
+            await self._store.write(lambda tx: tx.actions.try_again(row.id, None))
+            return
+        if action.tool.looker is not None:
+            await self._look_up(row, action)
+        elif action.tool.connector.idempotency_header is not None and row.tries < _MAX_TRIES:
+            await self._store.write(lambda tx: tx.actions.try_again(row.id, tx.now + _backoff(row.tries)))
+            permit = await self._admission.retake(row, action)
+            if permit is not None:
+                await self._executor.run(action, permit)
+
+    async def _look_up(self, row: ActionRow, action: Action) -> None:
+        def note(tx: Transaction) -> Permit:
+            line = tx.ledger.append(Event.PREVIEW, **facts(action), purpose="lookup")
+            later = tx.now + _backoff(row.tries) if row.tries < _MAX_TRIES else None
+            tx.actions.try_again(row.id, later)
+            return self._admission.look_permit(action, line.hash)
+
+        permit = await self._store.write(note)
+        found = await self._executor.look_up(action, permit)
+        ended = self._ended(row, action, found)
+        if ended is not None:
+            await self._executor.settle(action, row.fence, ended, seconds=0.0, how="lookup")
+        elif row.tries >= _MAX_TRIES:
+            log.error("operator_needed", extra={"action": row.id, "tool": row.tool})
+
+    def _ended(self, row: ActionRow, action: Action, found: Found) -> Ended | None:
+        if found.state == "done" and found.output is not None:
+            return Ended(State.SUCCEEDED, data=found.output.model_dump(mode="json", exclude_none=True))
+        waited = self._store.now() - row.received_at
+        if found.state == "not_done" and waited >= (action.tool.timeout + action.tool.settles_after) * 1000:
+            message = "It was looked up in the system of record: it did not happen."
+            return Ended(State.FAILED, "upstream_failed", message, frees_claim=True)
+        return None
+
+
+def _backoff(tries: int) -> int:
+    return int(_BACKOFF_MS * 2 ** min(tries, 6))
+

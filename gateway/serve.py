@@ -1,0 +1,147 @@
+"""Serve one gateway: over HTTP for any number of agents, or over stdio for the one that started it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from gateway.app import App
+from gateway.errors import StartupError
+from gateway.http_front import FrontSettings, HttpFront
+from gateway.mcp_server import build_server, http_app, serve_stdio
+from gateway.model import Principal
+from gateway.settings import Home
+
+log = logging.getLogger("holdgate.serve")
+
+
+async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until SIGINT or SIGTERM, then drain.
+
+    Args:
+        ready: called with the URL of the MCP endpoint once it answers.
+
+    Raises:
+        StartupError: nothing was started: a setting, a file, the vault or the port is wrong.
+    """
+    listener = _listen(home)
+    app = App(home)
+    try:
+        await app.start()
+        front = http_front(app, listener.getsockname()[1])
+        config = uvicorn.Config(
+            front, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"
+        )
+        server = _Server(config)
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        if await server.answers(serving):
+            ready(_url(home, listener.getsockname()[1]))
+        await serving
+    finally:
+        await app.stop()
+
+
+async def serve_over_stdio(home: Home) -> None:
+    """Serve the agent at the other end of stdin and stdout, as the settings' `stdio_principal`.
+
+    Raises:
+        StartupError: nothing was started.
+    """
+    app = App(home)
+    try:
+        await app.start()
+        await serve_stdio(
+            build_server(app, principal=_local(app), structured_content=home.settings.structured_content)
+        )
+    finally:
+        await app.stop()
+
+
+def http_front(app: App, port: int) -> HttpFront:
+    """The ASGI app of a gateway that listens on `port`."""
+    settings = app.home.settings
+    listen = settings.listen
+    hosts = [f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", f"{listen.host}:{port}", *listen.allowed_hosts]
+    if listen.public_url:
+        hosts.append(urlsplit(listen.public_url).netloc)
+    front = FrontSettings(allowed_hosts=tuple(hosts), allowed_origins=tuple(listen.allowed_origins))
+    server = build_server(app, structured_content=settings.structured_content)
+    return HttpFront(
+        http_app(server, front),
+        front,
+        authenticate=app.api_keys.authenticate,
+        ready=app.ready,
+        delivered=app.delivered,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told to stop by us: its own signal handling would raise the signal again after shutdown."""
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    async def answers(self, serving: asyncio.Task[None]) -> bool:
+        """Whether it came up; False when it ended before."""
+        while not self.started and not serving.done():
+            await asyncio.sleep(0.005)
+        return self.started
+
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Leave signals alone."""
+        import contextlib
+
+        return contextlib.nullcontext()
+
+
+def _listen(home: Home) -> socket.socket:
+    listen = home.settings.listen
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((listen.host, listen.port))
+        listener.listen(1024)
+    except OSError as broken:
+        listener.close()
+        raise StartupError(
+            f"Port {listen.port} on {listen.host} cannot be used: {broken.strerror}.",
+            file=str(home.file),
+            remedy="Stop the program that has it, or set another `listen: port`.",
+        ) from broken
+    return listener
+
+
+def _url(home: Home, port: int) -> str:
+    listen = home.settings.listen
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    return (listen.public_url or f"http://{host}:{port}").rstrip("/") + "/mcp"
+
+
+def _local(app: App) -> Principal:
+    """Whom a stdio process acts for. Its key is never presented, and can be revoked like any other."""
+    name = app.home.settings.stdio_principal
+
+    def look(tx):  # type: ignore[no-untyped-def]
+        principal = tx.people.get(app.tenant, name)
+        keys = [key for key in tx.people.keys(app.tenant, name) if key.usable(tx.now)]
+        return principal, keys[-1].id if keys else None
+
+    principal, key = app.store.look(look)
+    if principal is None or key is None:
+        raise StartupError(
+            f"There is no principal {name} with an active key, and stdio has to act for somebody.",
+            file=str(app.home.file),
+            remedy=f"Run `holdgate keys create {name}`, or name another under `stdio_principal`.",
+        )
+    from dataclasses import replace
+
+    return replace(principal, key_id=key)
