@@ -26,9 +26,9 @@ def acme(database: sqlite3.Connection, api_keys: frozenset[str], *, with_control
         api_keys: the bearer tokens it accepts.
         with_control: whether `/_control` is there at all.
     """
-    journal, faults = Journal(database), Faults()
-    api = Starlette(routes=public_routes(State(database)), exception_handlers=ERRORS)
-    levers = Starlette(routes=[control(journal, faults)] if with_control else [], exception_handlers=ERRORS)
+    state, journal, faults = State(database), Journal(database), Faults()
+    api = Starlette(routes=public_routes(state), exception_handlers=ERRORS)
+    levers = Starlette(routes=[control(state, journal, faults)] if with_control else [], exception_handlers=ERRORS)
     counter = Counter(api, api_keys, journal, faults)
 
     async def door(scope: Scope, receive: Receive, send: Send) -> None:

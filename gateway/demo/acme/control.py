@@ -14,10 +14,10 @@ from starlette.routing import Mount, Route
 
 from gateway.demo.acme.faults import Fault, Faults
 from gateway.demo.acme.journal import Journal
-from gateway.demo.acme.state import Rejection
+from gateway.demo.acme.state import Rejection, State
 
 
-def control(journal: Journal, faults: Faults) -> Mount:
+def control(state: State, journal: Journal, faults: Faults) -> Mount:
     """The routes under `/_control`, which ask for no key: the process listens on loopback only.
 
     `GET journal` and `GET parked` take `at_least` and `timeout` (seconds, 10 by default) and answer when there
@@ -56,6 +56,11 @@ def control(journal: Journal, faults: Faults) -> Mount:
         await _patiently(request, faults.wait_for_parked(_at_least(request)), "waiting requests")
         return JSONResponse({"parked": faults.parked})
 
+    async def start_over(_: Request) -> Response:
+        faults.clear()
+        state.start_over()
+        return Response(status_code=204)
+
     return Mount(
         "/_control",
         routes=[
@@ -66,6 +71,7 @@ def control(journal: Journal, faults: Faults) -> Mount:
             Route("/faults", clear_faults, methods=["DELETE"]),
             Route("/release", release, methods=["POST"]),
             Route("/parked", read_parked, methods=["GET"]),
+            Route("/start-over", start_over, methods=["POST"]),
         ],
         # A page in the user's browser must not reach these under a name of its own that leads to loopback.
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],

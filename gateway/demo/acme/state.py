@@ -31,6 +31,8 @@ CREATE TABLE journal   (seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT, method
                         status INTEGER, committed INTEGER DEFAULT 0);
 """
 
+TABLES = ("customers", "orders", "invoices", "refunds", "tickets", "replies", "answers", "journal")
+
 
 class Rejection(Exception):
     """Acme says no: an HTTP status, a code, and a sentence for whoever called."""
@@ -82,6 +84,14 @@ class State:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+
+    def start_over(self) -> None:
+        """Back to the first day: seeded records, an empty journal, no stored answers."""
+        with transaction(self._database):
+            for table in TABLES:
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names, listed above
+            self._database.execute("DELETE FROM sqlite_sequence")
+            seed.plant(self._database)
 
     def customers_by_email(self, email: str) -> list[Record]:
         return [_customer(row) for row in self._all("SELECT * FROM customers WHERE email = ?", email)]
