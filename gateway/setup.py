@@ -1,0 +1,100 @@
+"""Make a data folder ready: the gateway's key, the local vault, the database, and keys for people and agents.
+
+Everything here may be done twice: what exists is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from gateway.errors import StartupError
+from gateway.identity.api_keys import create_key
+from gateway.keyring import Keyring
+from gateway.model import Principal
+from gateway.settings import Home, LocalVaultSettings
+from gateway.store.sqlite import SqliteStore
+from vault.local import LocalVault
+
+
+def prepare(home: Home) -> None:
+    """Make what is missing of the data folder.
+
+    Raises:
+        StartupError: the folder cannot be written.
+    """
+    try:
+        home.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as broken:
+        raise StartupError(
+            "The data folder cannot be made.", file=str(home.data), remedy="Choose another under `data`."
+        ) from broken
+    if not home.gateway_key.exists():
+        Keyring.create(home.gateway_key)
+    vault = home.settings.vault
+    if isinstance(vault, LocalVaultSettings) and not (home.data / vault.file).exists():
+        LocalVault.create(home.data / vault.file, _passphrase(home, vault))
+    open_store(home).close()
+
+
+def open_store(home: Home) -> SqliteStore:
+    """The store of a prepared data folder, for one command.
+
+    Raises:
+        StartupError: it was never prepared, or cannot be opened.
+    """
+    return SqliteStore(home.database, Keyring.load(home.gateway_key).head_mac)
+
+
+def admit(store: SqliteStore, principal: Principal, *, by: str, days: int | None = None) -> str:
+    """Add or update a principal and make it a key, which is returned and stored nowhere in the clear.
+
+    Raises:
+        HoldgateError: it has two active keys already.
+    """
+
+    def add(tx):  # type: ignore[no-untyped-def]
+        tx.people.put(principal)
+        return create_key(tx, principal, by=by, days=days)
+
+    token: str = store.transact(add)
+    return token
+
+
+def keep_key(home: Home, name: str, token: str) -> Path:
+    """Keep a key for this user, in a file that only they can read."""
+    home.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = home.keys / f"{name}.key"
+    write_private(path, token + "\n")
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def _passphrase(home: Home, vault: LocalVaultSettings) -> str:
+    given = os.environ.get(vault.passphrase_env)
+    if given:
+        return given
+    if vault.passphrase_file is None:
+        raise StartupError(
+            "The local vault needs a passphrase before it can be made.",
+            file=str(home.file),
+            remedy=f"Set {vault.passphrase_env}, or name a file under `vault: passphrase_file`.",
+        )
+    path = home.path(vault.passphrase_file)
+    if path.exists():
+        return path.read_text(encoding="utf-8").strip()
+    passphrase = secrets.token_urlsafe(32)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(path, passphrase + "\n")
+    return passphrase
