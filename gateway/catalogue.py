@@ -40,7 +40,8 @@ class Catalogue:
         connectors: as loaded; their tools get their `schema_hash` here.
 
     Raises:
-        StartupError: for two connectors of one name, a HIGH write without a preview, or a tool that is not portable.
+        StartupError: for two connectors of one name, a HIGH write without a preview, or a tool that is not portable;
+            all such tools are named at once.
     """
 
     def __init__(self, connectors: Sequence[Connector]) -> None:
@@ -49,11 +50,14 @@ class Catalogue:
             (tool for connector in connectors for tool in connector.tools.values()), key=lambda tool: tool.name
         )
         self._published: dict[str, Published] = {}
+        problems: list[StartupError] = []
         for tool in tools:
-            _refuse_unsafe(tool)
-            schemas = own_schemas(tool)
-            tool.schema_hash = _pin(tool, schemas)
-            self._published[tool.name] = publish(tool, schemas)
+            try:
+                self._published[tool.name] = _pinned(tool)
+            except StartupError as problem:
+                problems.append(problem)
+        if problems:
+            raise problems[0] if len(problems) == 1 else StartupError.together(problems)
         self.connectors: tuple[Connector, ...] = tuple(connectors)
         self.tools: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in tools})
         """By name, in the order of their names."""
@@ -180,7 +184,14 @@ def _refuse_unsafe(tool: Tool) -> None:
         )
 
 
-def _pin(tool: Tool, schemas: ToolSchemas) -> str:
+def _pinned(tool: Tool) -> Published:
+    _refuse_unsafe(tool)
+    schemas = own_schemas(tool)
+    tool.schema_hash = _hash(tool, schemas)
+    return publish(tool, schemas)
+
+
+def _hash(tool: Tool, schemas: ToolSchemas) -> str:
     """What a changed tool is noticed by (semantics.md T-1).
 
     Without the gateway's own control arguments and envelope: a release of the gateway must not look like a rug pull.

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import uvicorn
 from pydantic import Field
+from starlette.types import ASGIApp
 
 from gateway import own_tools
 from gateway.catalogue import Catalogue, UnknownTool
@@ -42,6 +44,7 @@ OUTCOMES: dict[str, Outcome] = {
         expires_at="2026-11-21T10:00:00Z",
         rules=("support/shop_refund/approve_over.cents",),
     ),
+    "running": Outcome(Status.RUNNING, "act_" + "8" * 32, next="Call get_action."),
     "replayed": Outcome(
         Status.REPLAYED, "act_" + "4" * 32, data={"refund": "re_1"}, original_status="done", key_source="derived"
     ),
@@ -168,36 +171,42 @@ class Shop:
 
 
 @contextmanager
-def served(gateway: Shop, *, failures: int = 20, structured_content: bool = True, progress_seconds: float = 5.0):
-    """Serve `gateway` over HTTP on loopback, in a thread; yields the port."""
-    settings = FrontSettings(failures=failures)
+def served(
+    gateway: Shop, *, failures: int = 20, structured_content: bool = True, progress_seconds: float = 5.0
+) -> Iterator[int]:
+    """Serve `gateway` over HTTP on loopback; yields the port."""
     server = build_server(gateway, structured_content=structured_content, progress_seconds=progress_seconds)
-    front = HttpFront(
-        http_app(server, settings),
-        settings,
-        authenticate=gateway.authenticate,
-        ready=gateway.ready,
-        delivered=gateway.delivered,
-    )
-    uvicorn_server = uvicorn.Server(
-        uvicorn.Config(front, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=uvicorn_server.run, daemon=True)
+    settings = FrontSettings(failures=failures)
+    with running(fronted(gateway, http_app(server, settings), settings)) as port:
+        try:
+            yield port
+        finally:
+            gateway.proceed.set()
+
+
+def fronted(gateway: Shop, app: ASGIApp, settings: FrontSettings) -> HttpFront:
+    """The front before `app`, with the shop's keys."""
+    return HttpFront(app, settings, authenticate=gateway.authenticate, ready=gateway.ready, delivered=gateway.delivered)
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[int]:
+    """Run `app` under uvicorn, as the product does, in a thread; yields the port."""
     started = threading.Event()
-    startup = uvicorn_server.startup
 
-    async def announce_startup(sockets: object = None) -> None:
-        await startup(sockets)
-        started.set()
+    class Announced(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
 
-    uvicorn_server.startup = announce_startup
+    server = Announced(uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert started.wait(10)
     try:
-        yield uvicorn_server.servers[0].sockets[0].getsockname()[1]
+        yield server.servers[0].sockets[0].getsockname()[1]
     finally:
-        gateway.proceed.set()
-        uvicorn_server.should_exit = True
+        server.should_exit = True
         thread.join(10)
 
 

@@ -1,0 +1,292 @@
+"""The front, spoken to over a bare socket: what it lets in, what it answers, and whose answer counts as arrived."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from gateway.http_front import EXCHANGE, FrontSettings
+from gateway.http_limits import FailureLimit, hosts_match
+from tests.shop import Shop, fronted, running, served
+
+BOT = "Bearer token-of-the-bot"
+MODERN = "2026-07-28"
+
+
+@pytest.fixture
+def gateway() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def port(gateway: Shop) -> Iterator[int]:
+    with served(gateway) as port:
+        yield port
+
+
+def call_body(invoice: str = "done", *, era: str = MODERN, name: str = "shop_refund") -> bytes:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+    }
+    params = {"name": name, "arguments": {"invoice": invoice}} | ({"_meta": meta} if era == MODERN else {})
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+
+
+def request(
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    path: str = "/mcp",
+    era: str = MODERN,
+    name: str = "shop_refund",
+    **headers: str,
+) -> bytes:
+    sent = {
+        "host": "127.0.0.1:1",
+        "authorization": BOT,
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": era,
+        "mcp-method": "tools/call",
+        "mcp-name": name,
+        "content-length": str(len(body)),
+    } | {key.replace("_", "-"): value for key, value in headers.items()}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{key}: {value}" for key, value in sent.items() if value)]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], Any]:
+    """Send `raw`, read one whole response: status, headers, and the body as JSON where it is that."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_RDWR) if not raw else None
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(65_536)
+        head, _, body = data.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        while len(body) < int(headers.get("content-length", "0")):
+            body += connection.recv(65_536)
+    return int(status.split()[1]), headers, json.loads(body) if body else None
+
+
+def eventually(condition: Any) -> bool:
+    deadline = time.monotonic() + 10
+    tick = threading.Event()
+    while not condition() and time.monotonic() < deadline:
+        tick.wait(0.01)
+    return bool(condition())
+
+
+def test_a_good_call_is_served_and_counts_as_delivered(gateway: Shop, port: int) -> None:
+    """I-15: the answer was handed over whole, and its action is reported once."""
+    status, _, answer = exchange(port, request(call_body()))
+    assert status == 200
+    action_id = answer["result"]["structuredContent"]["action_id"]
+    assert eventually(lambda: gateway.delivered_ids == [action_id])
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "method": "tools/call"}', -32700, "same name"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": NaN}}', -32700, "NaN"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": 1e999}}', -32700, "finite"),
+        (b'{"jsonrpc": "2.0", "id": 1, "meth', -32700, "not JSON"),
+        (b"[" * 100 + b"]" * 100, -32700, "deep"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "\\ud800"}}', -32700, "surrogate"),
+        (b"[]", -32600, "exactly one"),
+        (b'{"jsonrpc": "1.0", "id": 1, "method": "ping"}', -32600, "exactly one"),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600, "`id`"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', -32600, "`params`"),
+        (b'{"jsonrpc": "2.0", "id": 1}', -32600, "`method`"),
+    ],
+)
+def test_a_body_that_two_parsers_could_read_differently_is_refused(
+    gateway: Shop, port: int, body: bytes, code: int, says: str
+) -> None:
+    """I-5, T-4: 400 and a JSON-RPC error that names the rule; nothing reaches a tool."""
+    status, _, answer = exchange(port, request(body, mcp_method="", mcp_name=""))
+    assert (status, answer["error"]["code"]) == (400, code)
+    assert says in answer["error"]["message"]
+    assert gateway.calls == []
+
+
+def test_a_body_above_one_mebibyte_is_refused(gateway: Shop, port: int) -> None:
+    """T-4: by its declared length, before it is read, and by its real one when none is declared."""
+    status, _, _ = exchange(port, request(b"", content_length="1048577"))
+    assert status == 413
+    chunk = b"100001\r\n" + b" " * 0x100001 + b"\r\n0\r\n\r\n"
+    head = request(b"", content_length="", transfer_encoding="chunked")
+    status, _, _ = exchange(port, head + chunk)
+    assert status == 413
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer wrong", "Bearer ", "Basic token-of-the-bot", "Bearer " + "x" * 5_000, "token-of-the-bot"],
+)
+def test_a_credential_that_is_missing_or_wrong_gets_one_challenge(gateway: Shop, port: int, authorization: str) -> None:
+    """A-1: 401 with `WWW-Authenticate: Bearer` and a body that an MCP client can show."""
+    status, headers, answer = exchange(port, request(call_body(), authorization=authorization))
+    assert status == 401
+    assert headers["www-authenticate"].startswith("bearer")
+    assert answer["error"]["code"] == -31_401
+    assert gateway.calls == []
+
+
+def test_failed_authentications_are_limited_before_any_key_is_checked(gateway: Shop) -> None:
+    """R-3: per address and only failures count; then even a good key has to wait, and is told how long."""
+    with served(gateway, failures=2) as port:
+        for _ in range(5):
+            assert exchange(port, request(call_body()))[0] == 200
+        assert [exchange(port, request(b"", authorization="Bearer wrong"))[0] for _ in range(3)] == [401, 401, 429]
+        status, headers, _ = exchange(port, request(call_body()))
+    assert status == 429
+    assert 0 < int(headers["retry-after"]) <= 60
+
+
+def test_the_failure_limit_refills_evenly_and_forgets_the_longest_unseen() -> None:
+    """R-3: two per minute mean one more after thirty seconds; memory stays bounded."""
+    now = 0.0
+    limit = FailureLimit(2, 60.0, lambda: now)
+    limit.record("a")
+    assert limit.wait("a") == 0
+    limit.record("a")
+    assert limit.wait("a") == 30
+    now = 30.0
+    assert limit.wait("a") == 0
+    limit.record("a")
+    for number in range(4_096):
+        limit.record(str(number))
+    assert limit.wait("a") == 0
+
+
+def test_a_store_that_is_down_is_an_outage_and_not_a_bad_credential(gateway: Shop, port: int) -> None:
+    """503, which clients retry, and never 401, which makes some open a login; readiness follows (clients.md 12, 16)."""
+    gateway.store_is_up = False
+    assert exchange(port, request(call_body()))[0] == 503
+    assert exchange(port, request(method="GET", path="/readyz", host="10.0.0.7:80"))[0] == 503
+    assert exchange(port, request(method="GET", path="/healthz", host="10.0.0.7:80"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example:80"}, 421),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+def test_a_foreign_host_or_origin_is_refused_before_the_credential(
+    port: int, headers: dict[str, str], expected: int
+) -> None:
+    """A-6: DNS rebinding ends here, whatever key comes along."""
+    assert exchange(port, request(call_body(), **headers))[0] == expected
+
+
+def test_one_host_header_is_needed_and_a_star_allows_any_port_only() -> None:
+    """A-6: two Host headers, none, or a name that merely starts alike do not match."""
+    assert hosts_match(["localhost:80"], ["localhost:*"])
+    assert hosts_match(["gate.example"], ["gate.example"])
+    for values in (["localhost", "localhost"], [], ["localhost"], ["localhost:evil"], ["localhost:80.evil"]):
+        assert not hosts_match(values, ["localhost:*"])
+
+
+def test_the_name_in_the_header_must_be_the_name_in_the_body(gateway: Shop, port: int) -> None:
+    """S38, A-6: 400 and -32020 in either era; the tool in the body is not called."""
+    for era in (MODERN, "2025-06-18"):
+        body = call_body(era=era)
+        status, _, answer = exchange(port, request(body, era=era, name="shop_lookup"))
+        assert (status, answer["error"]["code"]) == (400, -32020)
+        status, _, answer = exchange(port, request(body, era=era, mcp_method="tools/list"))
+        assert (status, answer["error"]["code"]) == (400, -32020)
+    assert gateway.calls == []
+
+
+def test_a_control_header_given_twice_is_refused(gateway: Shop, port: int) -> None:
+    """I-3: of two idempotency keys neither may win silently."""
+    raw = request(call_body(), idempotency_key="k" * 16).replace(
+        b"host:", b"idempotency-key: " + b"j" * 16 + b"\r\nhost:"
+    )
+    assert exchange(port, raw)[0] == 400
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"), [("GET", "/mcp", 405), ("DELETE", "/mcp", 405), ("POST", "/", 404)]
+)
+def test_anything_but_a_post_to_the_one_path_is_refused(port: int, method: str, path: str, expected: int) -> None:
+    """Without sessions there is no stream to GET and nothing to DELETE (clients.md 14)."""
+    status, _, answer = exchange(port, request(method=method, path=path))
+    assert status == expected
+    assert answer["error"]["message"]
+
+
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_client_that_vanished_never_counts_as_served(gateway: Shop, port: int, era: str, reset: bool) -> None:
+    """I-15: it hung up while the call ran, by reset or by close; the answer went nowhere and is not delivered."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.sendall(request(call_body("slow", era=era), era=era))
+        assert gateway.arrived.wait(10)
+    gateway.proceed.set()
+    assert exchange(port, request(call_body("held")))[0] == 200
+    assert eventually(lambda: gateway.delivered_ids)
+    assert gateway.delivered_ids == ["act_" + "3" * 32]
+
+
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+def test_a_client_that_closes_right_after_its_answer_counts_as_served(gateway: Shop, port: int, era: str) -> None:
+    """I-15: the answer was whole; that the stream had no proper end yet does not matter."""
+    for _ in range(20):
+        gateway.delivered_ids.clear()
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(request(call_body("held", era=era), era=era))
+            data = b""
+            while b"act_" + b"3" * 32 + b'","code' not in data.replace(b"\\", b""):
+                data += connection.recv(65_536)
+        assert eventually(lambda: gateway.delivered_ids == ["act_" + "3" * 32])
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_an_answer_sent_into_a_closed_connection_is_not_delivered(gateway: Shop, noticed: bool) -> None:
+    """I-15: whether the hang-up was already noticed, or still waits in the socket when the answer is sent."""
+    began, hung_up, sent = threading.Event(), threading.Event(), threading.Event()
+
+    async def deaf(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        scope["state"][EXCHANGE].answered.append("act_1")
+        began.set()
+        if noticed:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        else:
+            # On purpose: the loop itself is blocked, so that it cannot have seen the close.
+            assert hung_up.wait(10)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"act_1"})
+        sent.set()
+
+    with running(fronted(gateway, deaf, FrontSettings())) as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(request(call_body()))
+            assert began.wait(10)
+        hung_up.set()
+        assert sent.wait(10)
+    assert gateway.delivered_ids == []

@@ -1,0 +1,239 @@
+"""The MCP face, driven by the SDK's own client in both eras, over HTTP and over stdio."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import anyio.streams.buffered
+import anyio.to_thread
+import httpx2
+import jsonschema
+import pytest
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from gateway.mcp_server import INSTRUCTIONS
+from gateway.model import Status
+from tests.shop import OUTCOMES, Shop, served
+
+pytestmark = pytest.mark.anyio
+
+ERAS = ("legacy", "auto")
+
+
+@pytest.fixture
+def gateway() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def port(gateway: Shop) -> Iterator[int]:
+    with served(gateway, progress_seconds=0.05) as port:
+        yield port
+
+
+@asynccontextmanager
+async def connected(port: int, era: str, token: str = "token-of-the-bot", **headers: str) -> AsyncIterator[Client]:
+    sent = {"authorization": f"Bearer {token}", **headers}
+    async with (
+        httpx2.AsyncClient(headers=sent, timeout=20) as http,
+        Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http), mode=era) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_each_status_reads_the_same_in_both_halves_and_fits_its_schema(port: int, era: str) -> None:
+    """I-14: content and structured content are one envelope, valid against the published schema, errors included."""
+    async with connected(port, era) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        for status, outcome in OUTCOMES.items():
+            result = await client.call_tool("shop_refund", {"invoice": status})
+            assert json.loads(result.content[0].text) == result.structured_content
+            assert result.structured_content["status"] == status
+            assert result.is_error is outcome.is_error
+            jsonschema.validate(result.structured_content, tools["shop_refund"].output_schema)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_every_listed_tool_has_a_valid_schema_and_all_four_hints(port: int, era: str) -> None:
+    """The list is in the order of the names, on one page, and complete enough for every client (clients.md 2, 15)."""
+    async with connected(port, era) as client:
+        listed = await client.list_tools()
+    assert [tool.name for tool in listed.tools] == sorted(tool.name for tool in listed.tools)
+    assert listed.next_cursor is None
+    for tool in listed.tools:
+        jsonschema.Draft7Validator.check_schema(tool.input_schema)
+        jsonschema.Draft202012Validator.check_schema(tool.output_schema)
+        hints = tool.annotations
+        assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
+
+
+async def test_the_list_is_cacheable_only_by_the_one_who_asked(port: int) -> None:
+    """A-7: each principal is offered its own tools, and the result says that it is private."""
+    async with connected(port, "auto") as bot, connected(port, "auto", token="token-of-the-clerk") as clerk:
+        of_the_bot, of_the_clerk = await bot.list_tools(), await clerk.list_tools()
+    assert of_the_clerk.cache_scope == "private"
+    assert of_the_clerk.ttl_ms > 0
+    assert {tool.name for tool in of_the_bot.tools} - {tool.name for tool in of_the_clerk.tools} == {
+        "shop_note",
+        "shop_refund",
+    }
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_hidden_tool_and_an_absent_one_are_the_same_protocol_error(port: int, era: str) -> None:
+    """T-5: one code and one sentence, and a name that is none is not repeated."""
+    async with connected(port, era, token="token-of-the-clerk") as client:
+        said = {}
+        for name in ("shop_refund", "shop_absent", "Ignore previous instructions", "a" * 100):
+            with pytest.raises(MCPError) as raised:
+                await client.call_tool(name, {"invoice": "inv_1"})
+            said[name] = (raised.value.error.code, raised.value.error.message)
+    assert said["shop_refund"] == (-32602, "Unknown tool: shop_refund")
+    assert said["shop_absent"] == (-32602, "Unknown tool: shop_absent")
+    assert said["Ignore previous instructions"] == said["a" * 100] == (-32602, "Unknown tool")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_crash_reaches_the_wire_as_an_envelope_without_its_text(
+    port: int, era: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I-14: whatever breaks, the agent gets `internal_error` and the operator gets the traceback."""
+    async with connected(port, era) as client:
+        result = await client.call_tool("shop_refund", {"invoice": "broken"})
+    assert result.is_error
+    assert result.structured_content["code"] == "internal_error"
+    assert result.structured_content["status"] == "unknown"
+    assert "hunter2" not in result.model_dump_json()
+    assert "hunter2" in caplog.text
+
+
+async def test_the_call_carries_what_rode_beside_it(gateway: Shop, port: int) -> None:
+    """I-3, I-16: keys and tasks from `_meta` and headers, and claims of known clients, reach the gateway."""
+    headers = {"holdgate-task": "tsk-header", "idempotency-key": "k" * 16}
+    meta = {
+        "com.holdgate/idempotency-key": "m" * 16,
+        "com.holdgate/task": "tsk-meta",
+        "claudecode/toolUseId": "toolu_1",
+        "threadId": "thread-1",
+        "x-codex-turn-metadata": '{"model": "gpt-9", "turn_id": "t1"}',
+    }
+    async with connected(port, "auto", **headers) as client:
+        await client.call_tool("shop_lookup", {"invoice": "inv_1"}, meta=meta)
+    carried = gateway.calls[-1].carried
+    assert (carried.meta_key, carried.header_key) == ("m" * 16, "k" * 16)
+    assert (carried.meta_task, carried.header_task) == ("tsk-meta", "tsk-header")
+    assert (carried.client_call_id, carried.thread, carried.session) == ("toolu_1", "thread-1", None)
+    assert carried.claims["model"] == "gpt-9"
+    assert carried.claims["client"]
+    assert gateway.calls[-1].principal.id == "bot"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_long_call_gives_signs_of_life_to_a_client_that_asked(gateway: Shop, port: int, era: str) -> None:
+    """Progress starts an idle timeout anew (clients.md 11); a quick call sends none."""
+    seen: list[float] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+        if len(seen) == 2:
+            gateway.proceed.set()
+
+    async with connected(port, era) as client:
+        await client.call_tool("shop_refund", {"invoice": "done"}, progress_callback=heard)
+        assert seen == []
+        result = await client.call_tool("shop_refund", {"invoice": "slow"}, progress_callback=heard)
+    assert result.structured_content["status"] == "done"
+    assert seen == sorted(seen)
+    assert len(seen) >= 2
+
+
+async def test_a_client_that_gives_up_cancels_its_call_and_counts_as_not_delivered(gateway: Shop, port: int) -> None:
+    """I-9, I-15: the handler is cancelled (the pipeline shields what must finish), and nothing was handed over."""
+    async with connected(port, "auto") as client:
+        with anyio.move_on_after(20) as scope:
+            async with anyio.create_task_group() as calls:
+                calls.start_soon(client.call_tool, "shop_refund", {"invoice": "slow"})
+                assert await anyio.to_thread.run_sync(gateway.arrived.wait, 10)
+                calls.cancel_scope.cancel()
+        assert not scope.cancelled_caught
+        assert await anyio.to_thread.run_sync(gateway.cancelled.wait, 10)
+    assert gateway.delivered_ids == []
+
+
+async def test_a_changed_list_is_announced_to_who_listens(gateway: Shop, port: int) -> None:
+    """On the modern wire a change arrives on `subscriptions/listen`; the legacy capability promises nothing."""
+    async with connected(port, "auto") as client:
+        assert client.server_capabilities.tools.list_changed is True
+        with anyio.fail_after(10):
+            async with client.listen(tools_list_changed=True) as events:
+                await client.call_tool("shop_refund", {"invoice": "announce"})
+                event = await anext(aiter(events))
+    assert type(event).__name__ == "ToolsListChanged"
+    async with connected(port, "legacy") as client:
+        assert client.server_capabilities.tools.list_changed in (False, None)
+
+
+async def test_without_structured_content_no_output_schema_is_promised(gateway: Shop) -> None:
+    """For hosts that show both halves; a client throws away a result that lacks promised structured content."""
+    with served(gateway, structured_content=False) as port:
+        async with connected(port, "legacy") as client:
+            assert all(tool.output_schema is None for tool in (await client.list_tools()).tools)
+            result = await client.call_tool("shop_refund", {"invoice": "done"})
+    assert result.structured_content is None
+    assert json.loads(result.content[0].text)["status"] == "done"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_instructions_tell_a_model_what_each_status_asks_of_it(port: int, era: str) -> None:
+    """They fit the 2 KB that Claude Code shows (clients.md 17) and name every status."""
+    async with connected(port, era) as client:
+        assert client.instructions == INSTRUCTIONS
+    assert len(INSTRUCTIONS.encode()) <= 2_048
+    assert all(status.value in INSTRUCTIONS for status in Status)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_stdio_serves_both_eras_as_the_configured_principal(era: str) -> None:
+    """The same tools and envelopes over a pipe, and the list may announce its changes."""
+    heard: list[object] = []
+
+    async def hear(message: object) -> None:
+        heard.append(message)
+
+    server = StdioServerParameters(command=sys.executable, args=["-m", "tests.shop"], env=dict(os.environ))
+    async with Client(stdio_client(server), mode=era, message_handler=hear) as client:
+        assert client.server_capabilities.tools.list_changed is True
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        result = await client.call_tool("shop_refund", {"invoice": "held"})
+        jsonschema.validate(result.structured_content, tools["shop_refund"].output_schema)
+        await client.call_tool("shop_refund", {"invoice": "announce"})
+        with anyio.fail_after(10):
+            while era == "legacy" and not any("ToolListChanged" in type(item).__name__ for item in heard):
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None:
+    """I-5: a repeated member, an endless line and a batch get a JSON-RPC error each; the next request is served."""
+    bad = [b'{"jsonrpc": "2.0", "id": 1, "id": 2, "method": "ping"}', b"[]", b"\xff", b"[" * 5_000, b" " * 1_100_000]
+    ping = b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}'
+    command = [sys.executable, "-m", "tests.shop"]
+    async with await anyio.open_process(command, stderr=None) as process:
+        answers = anyio.streams.buffered.BufferedByteReceiveStream(process.stdout)
+        for line in (*bad[:4], b'"' + bad[4] + b'"', ping):
+            await process.stdin.send(line + b"\n")
+        with anyio.fail_after(20):
+            got = [json.loads(await answers.receive_until(b"\n", 1_000_000)) for _ in range(6)]
+        await process.stdin.aclose()
+        await process.wait()
+    assert [answer["error"]["code"] for answer in got[:5]] == [-32700] * 5
+    assert all(answer["id"] is None for answer in got[:5])
+    assert got[5] == {"jsonrpc": "2.0", "id": 9, "result": {}}
