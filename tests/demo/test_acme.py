@@ -204,11 +204,9 @@ def test_a_start_that_cannot_be_says_why(acme: Acme, tmp_path: Path) -> None:
     """A taken port and an empty key file each give one sentence on stderr and exit code 1."""
     port, keys = acme.url.rpartition(":")[2], tmp_path / "keys"
     keys.write_text("\n")
-    for options in (
-        ["--port", port, "--api-key-file", acme.folder / "api-key"],
-        ["--port", "0", "--api-key-file", keys],
-    ):
-        command: list[str] = [sys.executable, "-m", "gateway.demo.acme", "--data", str(tmp_path / "other"), *options]
+    for taken, file in ((port, acme.folder / "api-key"), ("0", keys)):
+        options = ["--port", taken, "--api-key-file", str(file), "--data", str(tmp_path / "other")]
+        command = [sys.executable, "-m", "gateway.demo.acme", *options]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
         assert (ended.returncode, ended.stdout) == (1, "")
         assert ended.stderr.startswith("Acme cannot start: ")
