@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from gateway import answers, holds, own_tools
+from gateway import holds, own_tools, replies
 from gateway.admission import rfc3339
 from gateway.arguments import validate
 from gateway.errors import LedgerUnavailable, Refusal
@@ -50,9 +50,9 @@ class FollowUp:
                 case own_tools.CancelAction():
                     return await self._cancel(principal, arguments.action_id)
         except Refusal as refusal:
-            return answers.refused(refusal, new_id("act"))
+            return replies.refused(refusal, new_id("act"))
         except LedgerUnavailable as down:
-            return answers.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
         raise AssertionError(call.tool)
 
     async def _get(self, principal: Principal, asked: own_tools.GetAction) -> Outcome:
@@ -71,7 +71,7 @@ class FollowUp:
             waits[0].cancel()
 
     def _standing(self, tx: Transaction, principal: Principal, action_id: str) -> Outcome:
-        return answers.standing(tx, self._keyring, _own(tx, principal, action_id))
+        return replies.standing(tx, self._keyring, _own(tx, principal, action_id))
 
     async def _list(self, principal: Principal, asked: own_tools.ListMyActions) -> Outcome:
         def look(tx: Transaction) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from gateway import answers
+from gateway import replies
 from gateway.admission import Admission, LookFirst, Prior
 from gateway.catalogue import Catalogue, UnknownTool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
@@ -77,10 +77,10 @@ class Pipeline:
         except Refusal as refusal:
             return await self._refused(call, refusal)
         except LedgerUnavailable as down:
-            return answers.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
         work = self._executor.own(self._act(action, decision))
         await asyncio.wait({work}, timeout=action.deadline)
-        return work.result() if work.done() else answers.running(action.id)
+        return work.result() if work.done() else replies.running(action.id)
 
     def close(self) -> None:
         """Refuse what comes from now on; what is under way goes on."""
@@ -134,16 +134,16 @@ class Pipeline:
                 case LookFirst():
                     raise HoldgateError("a hold was asked to look twice")
         except Refusal as refusal:
-            return answers.refused(refusal, action.id)
+            return replies.refused(refusal, action.id)
         except LedgerUnavailable as down:
-            return answers.failed("ledger_unavailable", str(down), action.id, 1_000)
+            return replies.failed("ledger_unavailable", str(down), action.id, 1_000)
         except UpstreamError as failed:
             return await self._failed(action, failed.code, failed.message)
         except CredentialUnavailable as missing:
             return await self._failed(action, "credential_unavailable", str(missing))
         except Exception as broken:  # noqa: BLE001 - the last boundary: the agent gets a code, the operator the traceback
             log.error("internal_error", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
-            return answers.failed("internal_error", "The gateway failed; nothing more can be said here.", action.id)
+            return replies.failed("internal_error", "The gateway failed; nothing more can be said here.", action.id)
 
     async def _look(self, action: Action) -> Shown:
         """The preview that the reviewers of a held call will see."""
@@ -158,7 +158,7 @@ class Pipeline:
 
         def tell(tx: Transaction) -> Outcome:
             row = tx.actions.get(original)
-            return answers.replay(tx, self._keyring, row, source) if row else answers.running(original)
+            return replies.replay(tx, self._keyring, row, source) if row else replies.running(original)
 
         return await self._store.read(tell)
 
@@ -183,11 +183,11 @@ class Pipeline:
                 )
             )
         except LedgerUnavailable as down:
-            return answers.failed("ledger_unavailable", str(down), action_id, 1_000)
-        return answers.refused(refusal, action_id)
+            return replies.failed("ledger_unavailable", str(down), action_id, 1_000)
+        return replies.refused(refusal, action_id)
 
     async def _failed(self, action: Action, code: str, message: str) -> Outcome:
         """A held call whose preview could not be made: nobody was asked, nothing was done."""
         call = Call(action.principal, action.tool.name, {}, action.carried)
         outcome = await self._refused(call, Refusal(code, message))
-        return answers.failed(code, message, outcome.action_id)
+        return replies.failed(code, message, outcome.action_id)

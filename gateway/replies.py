@@ -1,0 +1,145 @@
+"""What a recorded action looks like to its own principal: for replays, duplicates and `get_action`."""
+
+from __future__ import annotations
+
+from gateway.admission import held, rfc3339
+from gateway.errors import CODES, Refusal
+from gateway.evidence import opened
+from gateway.keyring import Keyring
+from gateway.model import HoldState, Outcome, Retry, Shown, State, Status
+from gateway.store.actions import ActionRow
+from gateway.store.transaction import Transaction
+
+_REFUSALS = {
+    "hold_denied": "A reviewer denied this action.",
+    "hold_expired": "The action waited for a human, and its time ran out.",
+    "hold_cancelled": "The action was cancelled while it waited for a human.",
+    "hold_stale": "The record changed between the preview and the execution, so the approval no longer held.",
+    "not_permitted": "Policy had changed when the approval came, and no longer allows this.",
+    "switched_off": "An operator had stopped this when the approval came.",
+    "over_budget": "The budget was used up when the approval came.",
+}
+
+
+def standing(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
+    """How an action stands now."""
+    match row.state:
+        case State.HELD:
+            return _held(tx, keyring, row)
+        case State.DISPATCHING:
+            return running(row.id)
+        case State.UNKNOWN:
+            return _coded(Status.UNKNOWN, row.id, "outcome_unknown", "It was sent, and no answer came back.")
+        case State.REFUSED:
+            code = row.code if row.code in CODES else "not_permitted"
+            message = _REFUSALS.get(code, "The action was refused when it was to be executed.")
+            return _coded(Status.REFUSED, row.id, code, message)
+        case State.SUCCEEDED | State.FAILED:
+            return _kept(tx, keyring, row)
+
+
+def replay(tx: Transaction, keyring: Keyring, row: ActionRow, key_source: str | None) -> Outcome:
+    """The first answer again, marked as such (semantics.md I-4, I-12)."""
+    first = standing(tx, keyring, row)
+    if not row.state.terminal:
+        return first
+    derived = key_source == "derived"
+    said = "This has already been " + ("done" if row.state is State.SUCCEEDED else "answered")
+    message = f"{said}, by action {row.id}." + (f" {first.message}" if first.message else "")
+    again = "To do it a second time on purpose, pass a new idempotency_key." if derived else None
+    return Outcome(
+        Status.REPLAYED,
+        row.id,
+        data=first.data,
+        diff=first.diff,
+        code=first.code,
+        message=message,
+        next=again or first.next,
+        retry=Retry.CHANGED if first.is_error else None,
+        original_status=first.status,
+        key_source=key_source,
+    )
+
+
+def running(action_id: str) -> Outcome:
+    """Still under way."""
+    code = CODES["in_flight"]
+    return Outcome(
+        Status.RUNNING,
+        action_id,
+        code=code.name,
+        message="The call is still running.",
+        next=f"Call get_action with action_id {action_id}; do not repeat the call.",
+        retry=code.retry,
+        retry_after_ms=2_000,
+    )
+
+
+def refused(refusal: Refusal, action_id: str) -> Outcome:
+    """A refusal as an answer."""
+    return Outcome(
+        Status.UNKNOWN if refusal.code == "outcome_unknown" else Status.REFUSED,
+        refusal.action_id or action_id,
+        code=refusal.code,
+        message=refusal.message,
+        next=refusal.next,
+        retry=refusal.retry,
+        retry_after_ms=refusal.retry_after_ms,
+        rules=refusal.rules,
+    )
+
+
+def failed(code: str, message: str, action_id: str, retry_after_ms: int | None = None) -> Outcome:
+    """A failure as an answer; nothing was done."""
+    known = CODES[code]
+    return Outcome(
+        Status.FAILED,
+        action_id,
+        code=code,
+        message=message,
+        next=known.next,
+        retry=known.retry,
+        retry_after_ms=retry_after_ms,
+    )
+
+
+def _held(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
+    hold = tx.holds.get(row.id)
+    if hold is None:
+        return running(row.id)
+    if hold.state is HoldState.APPROVED:
+        return Outcome(
+            Status.HELD,
+            row.id,
+            code="approval_needed",
+            message="It was approved and is about to be executed.",
+            next=f"Call get_action with action_id {row.id} again.",
+            expires_at=rfc3339(hold.execute_by or hold.expires_at),
+        )
+    context = opened(tx, keyring, row.id, "context") or {}
+    diff = context.get("diff")
+    shown = Shown(diff, "", "") if diff is not None else None
+    return held(row.id, hold.expires_at, "This action waits for a human's decision.", shown)
+
+
+def _kept(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
+    kept = opened(tx, keyring, row.id, "outcome")
+    status = Status.DONE if row.state is State.SUCCEEDED else Status.FAILED
+    if kept is None:
+        return Outcome(status, row.id, code=row.code, message="The answer itself is no longer kept.")
+    code = CODES.get(kept["code"] or "")
+    return Outcome(
+        Status(kept["status"]),
+        row.id,
+        data=kept["data"],
+        diff=kept["diff"],
+        code=kept["code"],
+        message=kept["message"],
+        next=kept["next"],
+        retry=code.retry if code and status is Status.FAILED else None,
+    )
+
+
+def _coded(status: Status, action_id: str, code: str, message: str) -> Outcome:
+    known = CODES[code]
+    return Outcome(status, action_id, code=code, message=message, next=known.next, retry=known.retry)
