@@ -1,145 +1,165 @@
-"""What a recorded action looks like to its own principal: for replays, duplicates and `get_action`."""
+"""What an upstream's answer, or the lack of one, means for the effect (semantics.md I-7). Decided only here."""
 
 from __future__ import annotations
 
-from gateway.admission import held, rfc3339
-from gateway.errors import CODES, Refusal
-from gateway.evidence import opened
-from gateway.keyring import Keyring
-from gateway.model import HoldState, Outcome, Retry, Shown, State, Status
-from gateway.store.actions import ActionRow
-from gateway.store.transaction import Transaction
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
 
-_REFUSALS = {
-    "hold_denied": "A reviewer denied this action.",
-    "hold_expired": "The action waited for a human, and its time ran out.",
-    "hold_cancelled": "The action was cancelled while it waited for a human.",
-    "hold_stale": "The record changed between the preview and the execution, so the approval no longer held.",
-    "not_permitted": "Policy had changed when the approval came, and no longer allows this.",
-    "switched_off": "An operator had stopped this when the approval came.",
-    "over_budget": "The budget was used up when the approval came.",
-}
+from gateway import strict_json
+from gateway.connector import JSON
+from gateway.errors import CredentialUnavailable, UpstreamError
+from gateway.redact import Redactor
 
-
-def standing(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
-    """How an action stands now."""
-    match row.state:
-        case State.HELD:
-            return _held(tx, keyring, row)
-        case State.DISPATCHING:
-            return running(row.id)
-        case State.UNKNOWN:
-            return _coded(Status.UNKNOWN, row.id, "outcome_unknown", "It was sent, and no answer came back.")
-        case State.REFUSED:
-            code = row.code if row.code in CODES else "not_permitted"
-            message = _REFUSALS.get(code, "The action was refused when it was to be executed.")
-            return _coded(Status.REFUSED, row.id, code, message)
-        case State.SUCCEEDED | State.FAILED:
-            return _kept(tx, keyring, row)
+_LONGEST_WAIT: Final = 86_400.0
+_LONGEST_QUOTE: Final = 200
+_NOT_SHOWN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
+)
+_NOTES: Final = ("message", "detail", "error_description", "title", "error", "errors")
+"""Where APIs put their explanation, most telling first."""
 
 
-def replay(tx: Transaction, keyring: Keyring, row: ActionRow, key_source: str | None) -> Outcome:
-    """The first answer again, marked as such (semantics.md I-4, I-12)."""
-    first = standing(tx, keyring, row)
-    if not row.state.terminal:
-        return first
-    derived = key_source == "derived"
-    said = "This has already been " + ("done" if row.state is State.SUCCEEDED else "answered")
-    message = f"{said}, by action {row.id}." + (f" {first.message}" if first.message else "")
-    again = "To do it a second time on purpose, pass a new idempotency_key." if derived else None
-    return Outcome(
-        Status.REPLAYED,
-        row.id,
-        data=first.data,
-        diff=first.diff,
-        code=first.code,
-        message=message,
-        next=again or first.next,
-        retry=Retry.CHANGED if first.is_error else None,
-        original_status=first.status,
-        key_source=key_source,
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An upstream's answer, with every known credential already taken out of its body."""
+
+    status: int
+    retry_after: str | None
+    body: bytes | None
+    """None when it could not be read; `flaw` says why."""
+    flaw: str = ""
+    broke_off: bool = False
+    """Whether the body is missing because the connection broke, so that reading again may help."""
+
+
+def value_of(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor) -> JSON:
+    """The JSON of a good answer; None when its body is empty.
+
+    Raises:
+        UpstreamError: for every other answer, with what it means for the effect.
+    """
+    if 200 <= answer.status <= 299:
+        return _parsed(answer, mutates=mutates)
+    raise _refused(answer, mutates=mutates, definite_errors=definite_errors, redactor=redactor)
+
+
+def not_sent(message: str) -> UpstreamError:
+    """No byte left: no name, no connection, no TLS, no free place, no time."""
+    return UpstreamError("upstream_unreachable", message, effect="none", sent=False)
+
+
+def blocked(message: str) -> UpstreamError:
+    """The gateway itself did not let it out."""
+    return UpstreamError("egress_blocked", message, effect="none", sent=False)
+
+
+def unanswered(message: str, *, mutates: bool) -> UpstreamError:
+    """It may have been sent, and no answer came."""
+    if mutates:
+        return UpstreamError("outcome_unknown", f"{message} The write may have happened.", effect="unknown")
+    return UpstreamError("upstream_failed", message, effect="none")
+
+
+def after_a_write(failure: UpstreamError | CredentialUnavailable) -> UpstreamError:
+    """`failure` of an action that wrote before: "nothing happened" is true of the attempt, and not of the action."""
+    upstream = failure if isinstance(failure, UpstreamError) else None
+    return UpstreamError(
+        "outcome_unknown",
+        f"An earlier attempt or step of this action may have happened, and then this one failed: {failure}",
+        effect="unknown",
+        status=upstream.status if upstream else None,
+        retry_after=upstream.retry_after if upstream else None,
     )
 
 
-def running(action_id: str) -> Outcome:
-    """Still under way."""
-    code = CODES["in_flight"]
-    return Outcome(
-        Status.RUNNING,
-        action_id,
-        code=code.name,
-        message="The call is still running.",
-        next=f"Call get_action with action_id {action_id}; do not repeat the call.",
-        retry=code.retry,
-        retry_after_ms=2_000,
-    )
-
-
-def refused(refusal: Refusal, action_id: str) -> Outcome:
-    """A refusal as an answer."""
-    return Outcome(
-        Status.UNKNOWN if refusal.code == "outcome_unknown" else Status.REFUSED,
-        refusal.action_id or action_id,
-        code=refusal.code,
-        message=refusal.message,
-        next=refusal.next,
-        retry=refusal.retry,
-        retry_after_ms=refusal.retry_after_ms,
-        rules=refusal.rules,
-    )
-
-
-def failed(code: str, message: str, action_id: str, retry_after_ms: int | None = None) -> Outcome:
-    """A failure as an answer; nothing was done."""
-    known = CODES[code]
-    return Outcome(
-        Status.FAILED,
-        action_id,
-        code=code,
-        message=message,
-        next=known.next,
-        retry=known.retry,
-        retry_after_ms=retry_after_ms,
-    )
-
-
-def _held(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
-    hold = tx.holds.get(row.id)
-    if hold is None:
-        return running(row.id)
-    if hold.state is HoldState.APPROVED:
-        return Outcome(
-            Status.HELD,
-            row.id,
-            code="approval_needed",
-            message="It was approved and is about to be executed.",
-            next=f"Call get_action with action_id {row.id} again.",
-            expires_at=rfc3339(hold.execute_by or hold.expires_at),
+def _parsed(answer: Answer, *, mutates: bool) -> JSON:
+    flaw = answer.flaw
+    if answer.body is not None:
+        if not answer.body:
+            return None
+        try:
+            return strict_json.loads(answer.body)
+        except strict_json.BadJson as bad:
+            flaw = str(bad)
+    if mutates:
+        raise UpstreamError(
+            "upstream_bad_answer",
+            f"The write happened, but its answer cannot be read: {flaw}",
+            effect="happened",
+            status=answer.status,
         )
-    context = opened(tx, keyring, row.id, "context") or {}
-    diff = context.get("diff")
-    shown = Shown(diff, "", "") if diff is not None else None
-    return held(row.id, hold.expires_at, "This action waits for a human's decision.", shown)
-
-
-def _kept(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
-    kept = opened(tx, keyring, row.id, "outcome")
-    status = Status.DONE if row.state is State.SUCCEEDED else Status.FAILED
-    if kept is None:
-        return Outcome(status, row.id, code=row.code, message="The answer itself is no longer kept.")
-    code = CODES.get(kept["code"] or "")
-    return Outcome(
-        Status(kept["status"]),
-        row.id,
-        data=kept["data"],
-        diff=kept["diff"],
-        code=kept["code"],
-        message=kept["message"],
-        next=kept["next"],
-        retry=code.retry if code and status is Status.FAILED else None,
+    raise UpstreamError(
+        "upstream_failed" if answer.broke_off else "upstream_bad_answer",
+        f"The answer cannot be read: {flaw}",
+        effect="none",
+        status=answer.status,
     )
 
 
-def _coded(status: Status, action_id: str, code: str, message: str) -> Outcome:
-    known = CODES[code]
-    return Outcome(status, action_id, code=code, message=message, next=known.next, retry=known.retry)
+def _refused(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor) -> UpstreamError:
+    status = answer.status
+    said = f"The system of record answered {status}"
+    if status in (425, 429) or (mutates and status in definite_errors):
+        return UpstreamError(
+            "upstream_busy",
+            f"{said}: it did nothing, and asks to wait.",
+            effect="none",
+            status=status,
+            retry_after=_seconds(answer.retry_after),
+        )
+    if 400 <= status <= 499 and status != 408:
+        quote = _quote(answer.body, redactor)
+        return UpstreamError(
+            "upstream_rejected", f'{said} and said: "{quote}"' if quote else f"{said}.", effect="none", status=status
+        )
+    wait = _seconds(answer.retry_after)
+    if not mutates:
+        problem = f"{said}, a redirect, which is not followed." if 300 <= status <= 399 else f"{said}."
+        return UpstreamError("upstream_failed", problem, effect="none", status=status, retry_after=wait)
+    return UpstreamError(
+        "outcome_unknown", f"{said}. The write may have happened.", effect="unknown", status=status, retry_after=wait
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds from now, from either of its two forms; None when it says nothing usable."""
+    if not retry_after:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+def _quote(body: bytes | None, redactor: Redactor) -> str:
+    """The upstream's own explanation, short and harmless to show."""
+    if not body:
+        return ""
+    try:
+        note = _note(strict_json.loads(body))
+    except strict_json.BadJson:
+        note = body.decode("utf-8", "replace") if not body.lstrip().startswith((b"<", b"{", b"[")) else ""
+    # Once more, because a credential may only come together when what is not shown between its parts is gone.
+    shown = redactor.scrub(" ".join(_NOT_SHOWN.sub("", note.replace("\n", " ")).split())).replace('"', "'")
+    return shown if len(shown) <= _LONGEST_QUOTE else f"{shown[: _LONGEST_QUOTE - 1]}…"
+
+
+def _note(value: Any) -> str:
+    """The first text under a name that APIs use for an explanation."""
+    for _ in range(4):
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list):
+            value = value[0] if value else None
+        elif isinstance(value, dict):
+            value = next((value[name] for name in _NOTES if value.get(name)), None)
+    return ""

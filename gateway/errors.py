@@ -115,10 +115,11 @@ class Refusal(HoldgateError):
 
 
 class UpstreamError(HoldgateError):
-    """The system of record did not do what was asked (semantics.md I-7).
+    """The system of record did not do what was asked, or did not say so in a way we can read (semantics.md I-7).
 
     Attributes:
-        effect: `none`: it certainly did not happen. `unknown`: it may have.
+        effect: `none`: it certainly did not happen. `unknown`: it may have. `happened`: it did, and only the
+            answer's body is missing or unreadable.
         code: one of `CODES` that start with `upstream_`, or `egress_blocked`, or `outcome_unknown`.
         sent: whether a byte of the request may have left the house.
         status: HTTP status, when there was one.
@@ -130,7 +131,7 @@ class UpstreamError(HoldgateError):
         code: str,
         message: str,
         *,
-        effect: Literal["none", "unknown"],
+        effect: Literal["none", "unknown", "happened"],
         sent: bool = True,
         status: int | None = None,
         retry_after: float | None = None,

@@ -1,0 +1,280 @@
+"""The only door out: checks a request, signs a copy of it, sends it once and says what became of it.
+
+semantics.md C-3..C-8 (credential and address), D-3 (a preview cannot write), I-7 (what an answer means), I-10 (the
+upstream's key), R-6 (retries).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
+
+import httpx
+
+from gateway import strict_json
+from gateway.answers import Answer, after_a_write, blocked, not_sent, unanswered, value_of
+from gateway.connector import JSON, Connector, Tool
+from gateway.egress import EgressRefused, base_of
+from gateway.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused
+from gateway.errors import CredentialUnavailable, UpstreamError
+from gateway.model import Mode, Permit
+from gateway.pacing import Pace, retrying
+from gateway.redact import Redactor
+from gateway.template import Template, template_of
+from gateway.upstream import Ask, GatedUpstream, Query, Writes
+from vault.secret import Secret
+
+log = logging.getLogger(__name__)
+
+Engine: TypeAlias = Callable[[Connector], httpx.AsyncBaseTransport]
+
+_CONNECT_SECONDS: Final = 5.0
+_TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
+
+
+class Leased(Protocol):
+    """A credential on loan."""
+
+    @property
+    def secret(self) -> Secret:
+        """Its value."""
+        ...
+
+
+class Lender(Protocol):
+    """What the door needs of `vault.broker.Broker`."""
+
+    async def lease(self, permit: Permit) -> Leased | None:
+        """The credential that `permit` names; None when its connector needs none."""
+        ...
+
+    def invalidate(self, reference: str) -> None:
+        """Forget a credential that the upstream does not accept."""
+        ...
+
+
+class Door:
+    """Opens an upstream to an action that has a permit, and to no other.
+
+    Belongs to one event loop. Keeps one engine, one pace and one retry budget per connector.
+
+    Args:
+        broker: lends the credential, at the last moment.
+        redactor: learns every credential before it is used, and cleans every answer.
+        engine: makes a connector's transport; `AiohttpEngine` by default.
+    """
+
+    def __init__(self, broker: Lender, redactor: Redactor, *, engine: Engine | None = None) -> None:
+        self._broker = broker
+        self._redactor = redactor
+        self._engine = engine or _aiohttp_engine
+        self._lanes: dict[Connector, _Lane] = {}
+
+    def open(self, tool: Tool, permit: Permit, *, deadline: float) -> GatedUpstream:
+        """The upstream that `tool` may use for the action of `permit`.
+
+        Args:
+            deadline: on the event loop's clock (`loop.time()`); nothing is sent, waited for or tried again after it.
+
+        Raises:
+            UpstreamError: `egress_blocked`; the permit is not ours, or is another tool's.
+            StartupError: the connector's base URL or a header name is not allowed; see `gateway.egress.base_of`.
+        """
+        if not permit.vouched():
+            raise blocked("The permit was not minted by this gateway.")
+        if permit.tool != tool.name:
+            raise blocked(f"The permit is for {permit.tool}, not for {tool.name}.")
+        lane = self._lanes.get(tool.connector)
+        if lane is None:
+            lane = self._lanes[tool.connector] = _Lane(tool.connector, self._engine(tool.connector))
+        writes = Writes()
+        passage = _Passage(self._broker, self._redactor, lane, tool, permit, deadline, writes)
+        return GatedUpstream(_through(passage), permit.upstream_key, writes)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for lane in self._lanes.values():
+            await lane.engine.aclose()
+        self._lanes.clear()
+
+
+def _aiohttp_engine(connector: Connector) -> httpx.AsyncBaseTransport:
+    return AiohttpEngine(internal=connector.internal, max_body=strict_json.MAX_BYTES)
+
+
+def _through(passage: _Passage) -> Ask:
+    """`passage.ask` without a way back to the passage: a bound method would show the broker to the connector."""
+
+    async def ask(method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
+        return await passage.ask(method, path, query, body, if_match)
+
+    return ask
+
+
+class _Lane:
+    """What the calls to one connector share."""
+
+    def __init__(self, connector: Connector, engine: httpx.AsyncBaseTransport) -> None:
+        self.base = base_of(connector)
+        self.engine = engine
+        self.pace = Pace(calls_per_second=connector.calls_per_second, max_concurrent=connector.max_concurrent)
+
+
+class _Passage:
+    """One action on its way through the door."""
+
+    def __init__(
+        self,
+        broker: Lender,
+        redactor: Redactor,
+        lane: _Lane,
+        tool: Tool,
+        permit: Permit,
+        deadline: float,
+        writes: Writes,
+    ) -> None:
+        self._broker = broker
+        self._redactor = redactor
+        self._lane = lane
+        self._tool = tool
+        self._connector = tool.connector
+        self._permit = permit
+        self._deadline = deadline
+        self._writes = writes
+        self._reads_only = permit.reads_only or permit.mode is Mode.PREVIEW or not tool.writes
+
+    async def ask(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
+        """Check, send, and say what it means; for the whole action, and not only for this request."""
+        try:
+            template = self._template(method, path, query, body, if_match)
+            self._lane.pace.budget.earn()
+            again = retrying(self._lane.pace.budget, repeatable=self._repeatable(template), deadline=self._deadline)
+            return await again(self._attempt, template)
+        except (UpstreamError, CredentialUnavailable) as failure:
+            if self._writes.count and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
+                raise after_a_write(failure) from None
+            raise
+
+    def _template(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> Template:
+        if self._reads_only and method != "GET":
+            raise blocked(f"{method} is refused: this call may only read.")
+        header = self._connector.idempotency_header
+        key = None if header is None or method == "GET" else (header, self._next_key())
+        try:
+            return template_of(method, self._lane.base, path, query=query, body=body, if_match=if_match, key=key)
+        except EgressRefused as refused:
+            raise blocked(f"The request was not sent: {refused}") from None
+
+    def _next_key(self) -> str:
+        """The action's key; a second write of the same action is another write, so it has a key of its own."""
+        self._writes.asked += 1
+        key = self._permit.upstream_key
+        return key if self._writes.asked == 1 else f"{key}-{self._writes.asked}"
+
+    def _repeatable(self, template: Template) -> Callable[[UpstreamError], bool]:
+        keyed = template.mutates and self._connector.idempotency_header is not None
+
+        def repeatable(failure: UpstreamError) -> bool:
+            match failure.code:
+                case "upstream_unreachable" | "upstream_busy":
+                    return True
+                case "upstream_failed":
+                    return failure.status is None or failure.status in _TRANSIENT or 200 <= failure.status <= 299
+                case "outcome_unknown":
+                    return keyed and (failure.status is None or failure.status in _TRANSIENT)
+                case _:
+                    return False
+
+        return repeatable
+
+    async def _attempt(self, template: Template) -> JSON:
+        """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
+        if template.mutates:
+            self._writes.count += 1
+        try:
+            async with self._lane.pace.turn(self._deadline):
+                answer = await self._exchange(template, await self._lease())
+            if isinstance(answer, UpstreamError):
+                raise answer
+            return value_of(
+                answer,
+                mutates=template.mutates,
+                definite_errors=self._connector.definite_errors,
+                redactor=self._redactor,
+            )
+        except (UpstreamError, CredentialUnavailable) as failure:
+            if template.mutates and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
+                self._writes.count -= 1
+            raise
+
+    async def _lease(self) -> Secret | None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                lease = await self._broker.lease(self._permit)
+        except TimeoutError:
+            raise not_sent("The vault did not lend the credential in time.") from None
+        if lease is None:
+            if self._permit.credential is not None:
+                raise CredentialUnavailable(f"The vault lent nothing for {self._permit.credential}.")
+            return None
+        if not lease.secret.fits_a_header():
+            raise CredentialUnavailable(f"The value of {self._permit.credential} cannot be sent as a header.")
+        self._redactor.learn(lease.secret)
+        return lease.secret
+
+    async def _exchange(self, template: Template, secret: Secret | None) -> Answer | UpstreamError:
+        """One request, one answer. Returns failures, so that no exception carries frames that hold the signature."""
+        left = self._deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            return not_sent("There was no time left to send it.")
+        timeout = {"connect": min(_CONNECT_SECONDS, left), "total": left}
+        try:
+            response = await self._lane.engine.handle_async_request(
+                _signed(template, self._connector.auth, secret, timeout)
+            )
+        except AddressRefused as refused:
+            return blocked(f"The gateway does not connect to this host. {refused}")
+        except NOT_SENT as failure:
+            return not_sent(f"The system of record cannot be reached. {failure}")
+        except httpx.TransportError as failure:
+            return unanswered(f"The system of record did not answer. {failure}", mutates=template.mutates)
+        return await self._received(response)
+
+    async def _received(self, response: httpx.Response) -> Answer:
+        status, retry_after = response.status_code, response.headers.get("Retry-After")
+        if status == 401 and self._permit.credential is not None:
+            self._broker.invalidate(self._permit.credential)
+        try:
+            body = await response.aread()
+        except BodyRefused as refused:
+            return Answer(status, retry_after, None, flaw=str(refused))
+        except httpx.TransportError as broken:
+            return Answer(status, retry_after, None, flaw=str(broken), broke_off=True)
+        finally:
+            await response.aclose()
+        clean, echoed = self._redactor.scrub_bytes(body)
+        if echoed:
+            log.warning(
+                "upstream_echoed_credential",
+                extra={
+                    "connector": self._connector.name,
+                    "tool": self._tool.name,
+                    "action_id": self._permit.action_id,
+                },
+            )
+        return Answer(status, retry_after, clean)
+
+
+def _signed(template: Template, auth: str, secret: Secret | None, timeout: dict[str, float]) -> httpx.Request:
+    """A copy that carries the credential, made for one attempt and kept by nobody (semantics.md C-5)."""
+    headers = list(template.headers)
+    if secret is not None:
+        if auth == "bearer":
+            headers.append(("Authorization", f"Bearer {secret.expose()}"))
+        else:
+            headers.append((auth, secret.expose()))
+    return httpx.Request(
+        template.method, template.url, headers=headers, content=template.body, extensions={"timeout": timeout}
+    )

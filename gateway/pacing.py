@@ -1,0 +1,134 @@
+"""How fast, how many at once, and how often again: what one upstream is spared (semantics.md R-4, R-6)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
+
+from gateway.answers import not_sent
+from gateway.errors import UpstreamError
+
+MAX_RETRIES: Final = 2
+_SHARE: Final = 0.1
+"""Of an upstream's recent traffic that may be retries."""
+_RECENT: Final = 200
+"""Calls that count as recent: more do not save up more retries."""
+_FLOOR: Final = 3.0
+"""Retries that a quiet upstream may have, however few calls it gets; regained within a minute."""
+_NO_TURN: Final = "The system of record had no free place for this call in time."
+_FIRST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 2.0
+
+
+class RetryBudget:
+    """Allows one retry per ten calls, and a few to begin with, so that retries never become the load themselves.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._floor = _FLOOR
+        self._earned = 0.0
+        self._asked = clock()
+
+    def earn(self) -> None:
+        """Count one call that is no retry."""
+        self._earned = min(self._earned + _SHARE, _SHARE * _RECENT)
+
+    def spend(self) -> bool:
+        """Take one retry out of the budget; False when there is none left."""
+        now = self._clock()
+        self._floor = min(_FLOOR, self._floor + (now - self._asked) * _FLOOR / 60)
+        self._asked = now
+        if self._earned >= 1:
+            self._earned -= 1
+            return True
+        if self._floor >= 1:
+            self._floor -= 1
+            return True
+        return False
+
+
+class Pace:
+    """Turns at one upstream, handed out in order.
+
+    Args:
+        calls_per_second: None for no smoothing.
+        max_concurrent: calls at once.
+    """
+
+    def __init__(self, *, calls_per_second: float | None, max_concurrent: int) -> None:
+        self.budget = RetryBudget()
+        self._free = asyncio.Semaphore(max_concurrent)
+        self._limiter = None
+        if calls_per_second is not None:
+            burst = max(1.0, calls_per_second)
+            self._limiter = AsyncLimiter(burst, burst / calls_per_second)
+
+    @asynccontextmanager
+    async def turn(self, deadline: float) -> AsyncIterator[None]:
+        """Wait until it is this call's turn, and hold it.
+
+        Raises:
+            UpstreamError: not sent; the event loop's clock passed `deadline` before.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._free.acquire()
+        except TimeoutError:
+            raise not_sent(_NO_TURN) from None
+        try:
+            await self._smooth(deadline)
+            yield
+        finally:
+            self._free.release()
+
+    async def _smooth(self, deadline: float) -> None:
+        if self._limiter is None:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._limiter.acquire()
+        except TimeoutError:
+            raise not_sent(_NO_TURN) from None
+
+
+def retrying(budget: RetryBudget, *, repeatable: Callable[[UpstreamError], bool], deadline: float) -> AsyncRetrying:
+    """Calls a function up to twice again: with full jitter, within the budget, never past `deadline`.
+
+    Args:
+        repeatable: whether the same request may be made again after this failure.
+        deadline: on the event loop's clock.
+    """
+
+    def give_up(state: RetryCallState) -> bool:
+        if state.attempt_number > MAX_RETRIES:
+            return True
+        if asyncio.get_running_loop().time() + state.upcoming_sleep >= deadline:
+            return True
+        return not budget.spend()
+
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, UpstreamError) and repeatable(error)),
+        wait=_wait,
+        stop=give_up,
+        reraise=True,
+    )
+
+
+_jitter: Final = wait_random_exponential(multiplier=_FIRST_BACKOFF, max=_LONGEST_BACKOFF)
+
+
+def _wait(state: RetryCallState) -> float:
+    """What the upstream asked for, and a random part on top, so that not everybody comes back at once."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, UpstreamError) and error.retry_after else 0.0
+    return asked + _jitter(state)

@@ -1,0 +1,226 @@
+"""Finds credentials by their value, in whatever an upstream or a log record says, and takes them out.
+
+semantics.md C-6, S31. A value is looked for as it is and in the encodings that come up by accident or on purpose:
+base64 of both alphabets at every alignment, so also inside of a larger base64 text; hex; percent codes, JSON escapes
+and HTML entities, of any of its characters; and with line breaks or invisible characters put in between. What
+can be located is replaced by `[redacted]`. What is known to be there and cannot be located, because encodings are
+piled up, takes the whole text with it.
+
+Short values: below 8 characters only the value itself is looked for, as a whole word, because a short value's
+encodings match by chance; below 4 characters nothing is, and `learn` says so.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+MARK: Final = "[redacted]"
+_FULL_SEARCH: Final = 8
+"""Characters from which a value is looked for in every encoding."""
+_ANY_SEARCH: Final = 4
+_CAPACITY: Final = 1_024
+"""Values that are remembered, the newest; an old version of a credential may still be echoed for a while."""
+_LAYERS: Final = 3
+"""Encodings on top of each other that are looked through."""
+
+_JSON_ESCAPE: Final = re.compile(r'\\u[0-9a-fA-F]{4}|\\["\\/]')
+_INVISIBLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_BASE64_CHARACTER: Final = "[A-Za-z0-9+/_-]"
+
+
+class Exposing(Protocol):
+    """A secret, as the vault hands it out."""
+
+    def expose(self) -> str:
+        """The value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Needles:
+    """The spellings of one value."""
+
+    plain: tuple[str, ...]
+    """Spellings looked for letter by letter."""
+    hexadecimal: str | None
+    """Lower case; looked for in either."""
+    word: re.Pattern[str] | None
+    """For a short value: itself, as a whole word."""
+    located: Callable[[], re.Pattern[str]] | None
+    """Every spelling, with each character of the value in every escape. Slow, and so only made on a hit."""
+
+    def within(self, view: str, lowered: str) -> bool:
+        """Whether some spelling stands in `view`; `lowered` is the same text in lower case."""
+        if self.word is not None:
+            return self.word.search(view) is not None
+        return any(needle in view for needle in self.plain) or (
+            self.hexadecimal is not None and self.hexadecimal in lowered
+        )
+
+    def removed(self, text: str) -> str:
+        """`text` with every spelling that can be located replaced."""
+        pattern = self.located() if self.located else self.word
+        return text if pattern is None else pattern.sub(MARK, text)
+
+
+class Redactor:
+    """Knows the credentials in use, and takes them out of text. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Needles] = {}
+        self._needles: tuple[_Needles, ...] = ()
+
+    def learn(self, secret: Exposing) -> bool:
+        """Look for this value from now on.
+
+        Returns:
+            False when it is shorter than 4 characters: then it would be found everywhere, and is not looked for.
+        """
+        value = secret.expose()
+        if value in self._known:
+            return True
+        if len(value) < _ANY_SEARCH:
+            return False
+        known = {**self._known, value: _spellings(value)}
+        if len(known) > _CAPACITY:
+            del known[next(iter(known))]
+        self._known, self._needles = known, tuple(known.values())
+        return True
+
+    def scrub(self, text: str) -> str:
+        """`text` with every known value replaced by `[redacted]`; the same object when there is none."""
+        if not self._needles or not text:
+            return text
+        views = list(_views(text))
+        lowered = [view.lower() for view in views]
+        clean = text
+        for needles in self._needles:
+            if not any(map(needles.within, views, lowered)):
+                continue
+            clean = needles.removed(clean)
+            if any(needles.within(view, view.lower()) for view in _views(clean)):
+                return MARK
+        return clean
+
+    def scrub_bytes(self, body: bytes) -> tuple[bytes, bool]:
+        """`body`, read as UTF-8, without any known value, and whether there was one."""
+        text = body.decode("utf-8", "surrogateescape")
+        clean = self.scrub(text)
+        if clean is text:
+            return body, False
+        return clean.encode("utf-8", "surrogateescape"), True
+
+
+def _views(text: str) -> Iterable[str]:
+    """The text as it is, and as it reads with one encoding after the other taken off."""
+    yield text
+    for _ in range(_LAYERS):
+        plainer = _unwrapped(text)
+        if plainer == text:
+            return
+        text = plainer
+        yield text
+
+
+def _unwrapped(text: str) -> str:
+    if "\\" in text:
+        text = _JSON_ESCAPE.sub(_unescaped, text)
+    if "%" in text:
+        text = unquote(text, errors="surrogateescape")
+    if "&" in text:
+        text = html.unescape(text)
+    if not text.isprintable():
+        text = _INVISIBLE.sub("", text)
+    return text
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    spelled = escape[0]
+    return chr(int(spelled[2:], 16)) if len(spelled) == 6 else spelled[1]
+
+
+def _spellings(value: str) -> _Needles:
+    if len(value) < _FULL_SEARCH:
+        return _Needles((), None, re.compile(rf"(?<!\w){re.escape(value)}(?!\w)"), None)
+    octets = value.encode("utf-8", "surrogateescape")
+    base64 = _base64_cores(octets)
+
+    def located() -> re.Pattern[str]:
+        spelled = "".join(map(_any_escape, value))
+        # One character more on either side, because it holds the value's outermost bits.
+        encoded = "|".join(f"{_BASE64_CHARACTER}?{re.escape(core)}{_BASE64_CHARACTER}?" for core in base64)
+        return re.compile(f"{spelled}|{encoded}|(?i:{octets.hex()})")
+
+    return _Needles((value, *base64), octets.hex(), None, located)
+
+
+def _base64_cores(octets: bytes) -> tuple[str, ...]:
+    """What of the value's base64 is the same whatever stands before and after it: one per alignment and alphabet."""
+    cores: list[str] = []
+    for before in range(3):
+        first = -(-before * 8 // 6)
+        whole = (before + len(octets)) * 8 // 6
+        for encode in (b64encode, urlsafe_b64encode):
+            cores.append(encode(bytes(before) + octets).decode()[first:whole])
+    return tuple(dict.fromkeys(cores))
+
+
+def _any_escape(character: str) -> str:
+    """A pattern for one character in any of its escapes."""
+    percent = "".join(f"%{octet:02x}" for octet in character.encode("utf-8", "surrogateescape"))
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    unicode = "".join(rf"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+    code = ord(character)
+    named = "|".join(sorted({re.escape(html.escape(character))} - {re.escape(character)}))
+    entities = f"&#0*{code};|&#x0*{code:x};" + (f"|{named}" if named else "")
+    simple = rf"|\\{re.escape(character)}" if character in '"\\/' else ""
+    return f"(?:{re.escape(character)}|(?i:{percent}|{unicode}|{entities}){simple})"
+
+
+class RedactingFilter(logging.Filter):
+    """Takes known credentials out of a log record: message, arguments, traceback, stack and every added field.
+
+    Put it on handlers, not on loggers: a logger's filter does not see what its children log.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always True: the record is kept, and cleaned."""
+        scrub = self._redactor.scrub
+        record.msg, record.args = scrub(_message(record)), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = _FORMATTER.formatException(record.exc_info)
+        if record.exc_text:
+            # The exception itself goes, so that no formatter can write it out a second time.
+            record.exc_text, record.exc_info = scrub(record.exc_text), None
+        for name, value in record.__dict__.items():
+            if name in _OWN_FIELDS or isinstance(value, (bool, int, float, type(None))):
+                continue
+            shown = value if isinstance(value, str) else str(value)
+            if (clean := scrub(shown)) is not shown:
+                record.__dict__[name] = clean
+        if record.stack_info:
+            record.stack_info = scrub(record.stack_info)
+        return True
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        # A call with wrong arguments is still worth a line, and no reason to fail what is being logged.
+        return f"{record.msg} {record.args}"
+
+
+_FORMATTER: Final = logging.Formatter()
+_OWN_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}

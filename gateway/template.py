@@ -1,0 +1,73 @@
+"""An outbound request as a connector asks for it: checked, and not signed yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.connector import JSON
+from gateway.egress import EgressRefused, checked_header, checked_path, encoded_query
+from gateway.upstream import Query
+
+_COMMON_HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
+_LONGEST_URL: Final = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A checked request without its credential: safe to show, and the same on every attempt."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def mutates(self) -> bool:
+        """Whether it may change something upstream: every verb but GET."""
+        return self.method != "GET"
+
+
+def template_of(
+    method: str,
+    base: str,
+    path: str,
+    *,
+    query: Query | None,
+    body: JSON,
+    if_match: str | None,
+    key: tuple[str, str] | None,
+) -> Template:
+    """The request that these parts make, under `base`.
+
+    Args:
+        base: from `gateway.egress.base_of`.
+        body: plain JSON; None for no body.
+        key: the upstream's idempotency header and its value.
+
+    Raises:
+        EgressRefused: a path, query, header or body that must not leave.
+    """
+    url = base + checked_path(path)
+    if query:
+        url += "?" + encoded_query(query)
+    if len(url) > _LONGEST_URL:
+        raise EgressRefused(f"A URL has at most {_LONGEST_URL} characters.")
+    headers = list(_COMMON_HEADERS)
+    content = b""
+    if body is not None:
+        content = _as_json(body)
+        headers.append(("Content-Type", "application/json"))
+    if if_match is not None:
+        headers.append(("If-Match", checked_header(if_match)))
+    if key is not None:
+        headers.append((key[0], checked_header(key[1])))
+    return Template(method, url, tuple(headers), content)
+
+
+def _as_json(body: JSON) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    except (TypeError, ValueError, RecursionError):
+        raise EgressRefused("The body is not plain JSON.") from None

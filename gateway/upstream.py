@@ -1,0 +1,73 @@
+"""What a connector holds while it acts: five verbs, and no way to a credential, a connection or the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias
+
+from gateway.connector import JSON
+
+Query: TypeAlias = Mapping[str, str | int | bool]
+
+
+class Ask(Protocol):
+    """Sends one request of this action through the door."""
+
+    async def __call__(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
+        """The answer's JSON.
+
+        Raises:
+            UpstreamError: on every failure.
+        """
+        ...
+
+
+class Writes:
+    """Counts the writes of one action that happened, may have, or are under way; and how many were asked for."""
+
+    __slots__ = ("asked", "count")
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.count = 0
+
+
+class GatedUpstream:
+    """The `gateway.connector.Upstream` of one action. Holds nothing but a function that asks the door."""
+
+    __slots__ = ("_ask", "_reference", "_writes")
+
+    def __init__(self, ask: Ask, reference: str, writes: Writes) -> None:
+        self._ask = ask
+        self._reference = reference
+        self._writes = writes
+
+    @property
+    def reference(self) -> str:
+        """This action's own reference: the same on every retry (semantics.md I-10)."""
+        return self._reference
+
+    @property
+    def wrote(self) -> bool:
+        """Whether a write of this action has happened, may have, or is under way."""
+        return self._writes.count > 0
+
+    async def get(self, path: str, query: Query | None = None) -> JSON:
+        """Read; the query's names and values are encoded here."""
+        return await self._ask("GET", path, query, None, None)
+
+    async def post(self, path: str, body: JSON = None) -> JSON:
+        """Send a JSON body, or none."""
+        return await self._ask("POST", path, None, body, None)
+
+    async def put(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON:
+        """Replace, if asked only when the record's etag still is `if_match`."""
+        return await self._ask("PUT", path, None, body, if_match)
+
+    async def patch(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON:
+        """Change, if asked only when the record's etag still is `if_match`."""
+        return await self._ask("PATCH", path, None, body, if_match)
+
+    async def delete(self, path: str, *, if_match: str | None = None) -> JSON:
+        """Remove, if asked only when the record's etag still is `if_match`."""
+        return await self._ask("DELETE", path, None, None, if_match)
