@@ -28,15 +28,22 @@ T = TypeVar("T")
 
 
 class OpenUpstream(Upstream, Protocol):
-    """The door's end of an upstream: what happened through it so far."""
+    """The door's end of an upstream, and what went through it so far."""
 
     @property
-    def effect(self) -> Literal["none", "unknown", "happened"]:
-        """The strongest thing that may be said of the mutations sent through it."""
+    def wrote(self) -> bool:
+        """Whether a write of this action happened, may have, or is under way."""
         ...
 
     @property
-    def credential_version(self) -> str | None: ...
+    def acknowledged(self) -> bool:
+        """Whether every write that went out was answered with success."""
+        ...
+
+    @property
+    def credential_version(self) -> str | None:
+        """Of the credential that was lent last; None before, or where there is none."""
+        ...
 
 
 class Door(Protocol):
@@ -189,9 +196,7 @@ class Executor:
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
-            if upstream.effect == "none":
-                return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
-            return _unknown(upstream, "A second step found no credential.")
+            return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
         except Exception as broken:  # noqa: BLE001 - the boundary to connector code
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
@@ -231,11 +236,11 @@ class Executor:
 
 
 def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> Ended:
-    """An upstream failure, in the light of everything that was sent before it (semantics.md I-7)."""
+    """An upstream failure; the door has judged it in the light of the whole action (semantics.md I-7)."""
     version = upstream.credential_version
     if failed.effect == "happened":
         return Ended(State.SUCCEEDED, failed.code, failed.message, credential_version=version)
-    if writes and (failed.effect == "unknown" or upstream.effect != "none"):
+    if writes and failed.effect == "unknown":
         return _unknown(upstream, failed.message)
     return Ended(
         State.FAILED,
@@ -243,7 +248,7 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
         failed.message,
         retry_after_ms=_milliseconds(failed.retry_after),
         credential_version=version,
-        frees_claim=not failed.sent or failed.code in ("upstream_busy", "upstream_unreachable"),
+        frees_claim=failed.code in ("upstream_busy", "upstream_unreachable"),
     )
 
 
@@ -251,14 +256,10 @@ def _broken(upstream: OpenUpstream) -> Ended:
     """Connector code failed: whether the effect happened depends on what had been sent."""
     version = upstream.credential_version
     message = "The system of record answered in a shape that the connector does not know."
-    if upstream.effect == "happened":
-        return Ended(
-            State.SUCCEEDED,
-            "upstream_bad_answer",
-            f"It was done, but the answer cannot be shown. {message}",
-            credential_version=version,
-        )
-    if upstream.effect == "unknown":
+    if upstream.wrote and upstream.acknowledged:
+        told = f"It was done, but the answer cannot be shown. {message}"
+        return Ended(State.SUCCEEDED, "upstream_bad_answer", told, credential_version=version)
+    if upstream.wrote:
         return _unknown(upstream, message)
     return Ended(State.FAILED, "upstream_bad_answer", message, credential_version=version)
 

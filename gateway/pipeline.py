@@ -143,7 +143,7 @@ class Pipeline:
             return await self._failed(action, "credential_unavailable", str(missing))
         except Exception as broken:  # noqa: BLE001 - the last boundary: the agent gets a code, the operator the traceback
             log.error("internal_error", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
-            return replies.failed("internal_error", "The gateway failed; nothing more can be said here.", action.id)
+            return replies.broken(action)
 
     async def _look(self, action: Action) -> Shown:
         """The preview that the reviewers of a held call will see."""

@@ -1,4 +1,4 @@
-"""What a recorded action looks like to its own principal: for replays, duplicates and `get_action`."""
+"""What an agent is told: of a refusal, a failure, and of an action as it is recorded (replays, `get_action`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.admission import held, rfc3339
 from gateway.errors import CODES, Refusal
 from gateway.evidence import opened
 from gateway.keyring import Keyring
-from gateway.model import HoldState, Outcome, Retry, Shown, State, Status
+from gateway.model import Action, HoldState, Mode, Outcome, Retry, Shown, State, Status
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 
@@ -100,6 +100,20 @@ def failed(code: str, message: str, action_id: str, retry_after_ms: int | None =
         next=known.next,
         retry=known.retry,
         retry_after_ms=retry_after_ms,
+    )
+
+
+def broken(action: Action) -> Outcome:
+    """The gateway itself failed. Of a write nobody may say that it did not happen."""
+    writes = action.tool.writes and action.mode is Mode.RUN
+    known = CODES["internal_error"]
+    return Outcome(
+        Status.UNKNOWN if writes else Status.FAILED,
+        action.id,
+        code=known.name,
+        message="The gateway failed" + ("; it may or may not have been done." if writes else "; nothing was changed."),
+        next=known.next,
+        retry=known.retry,
     )
 
 
