@@ -119,7 +119,7 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise StartupError(
-                f"Character U+{ord(str(error.character)):04X} is not allowed.",
+                f"Character U+{ord(text[error.position]):04X} is not allowed.",
                 file=self.file,
                 line=line,
                 remedy="Remove it.",

@@ -237,10 +237,8 @@ class Conditions(Part):
 
     @model_validator(mode="after")
     def _tests_something(self) -> Self:
-        if None in self.tests.values() or not self.tests:
-            raise PydanticCustomError(
-                "no_test", "An operator needs a value", {"remedy": "For absence: `present: false`."}
-            )
+        if not self.tests:
+            raise PydanticCustomError("no_test", "It tests nothing", {"remedy": "Write an operator, such as `is: x`."})
         return self
 
 
