@@ -72,7 +72,10 @@ class OpenBao:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.admin = hvac.Client(self.address, token="", verify=str(certificate) if certificate else True)
+        http = requests.Session()
+        http.trust_env = False
+        http.verify = str(certificate) if certificate else True
+        self.admin = hvac.Client(self.address, token="", session=http)
         eventually(self._answers, f"OpenBao to answer; see {folder / 'bao.log'}")
         made = self.admin.sys.initialize(1, 1)
         self._unseal_key = made["keys"][0]

@@ -203,7 +203,7 @@ def _contents(path: Path) -> bytes:
         raise StartupError(
             f"The vault file is open to other users of this machine (mode {mode:04o}).",
             file=file,
-            remedy=f"Run `chmod 600 {file}`, and replace the credentials if someone may have copied it.",
+            remedy="Run `chmod 600` on it, and replace the credentials if someone may have copied it.",
         )
     return contents
 

@@ -89,7 +89,7 @@ def test_what_would_take_it_away_fails(take: Callable[[Secret], object]) -> None
 def test_equality_cannot_be_used_to_guess_it() -> None:
     """C-5: a secret equals itself only, neither its text nor a twin."""
     secret = Secret(CANARY)
-    assert secret == secret  # noqa: PLR0124 - identity is the point
+    assert {secret: 1}[secret] == 1
     assert secret != CANARY
     assert secret != Secret(CANARY)
 
