@@ -1,0 +1,331 @@
+"""The catalogue: which connectors load, what their tools publish, and how a call becomes valid arguments."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import Field
+
+from gateway import own_tools
+from gateway.catalogue import Catalogue, UnknownTool, load_connectors
+from gateway.connector import Connector, Input, Output, Risk, Upstream
+from gateway.errors import Refusal, StartupError
+from gateway.model import Call, Carried, Mode
+from gateway.published import CONTROLS
+from tests.shop import BOT, Refund, shop
+
+CATALOGUE = Catalogue([shop])
+KEY = "k" * 16
+READ_ID = "act_" + "a" * 32
+
+MODULE = '''
+from gateway.connector import Connector, Input, Output, Upstream
+
+{name} = Connector("{name}", base_url="https://{name}.example")
+
+
+class Which(Input):
+    id: str
+
+
+class Record(Output):
+    id: str
+
+
+@{name}.read()
+async def lookup(args: Which, upstream: Upstream) -> Record:
+    """Look one record up."""
+    return Record(id=args.id)
+'''
+
+
+def call(tool: str = "shop_refund", *, carried: Carried | None = None, **arguments: Any) -> Call:
+    return Call(BOT, tool, {"invoice": "inv_1", **arguments}, carried or Carried())
+
+
+def refused(code: str, made: Call) -> str:
+    with pytest.raises(Refusal) as raised:
+        CATALOGUE.resolve(made)
+    assert raised.value.code == code
+    return raised.value.message
+
+
+def written(folder: Path, name: str, text: str | None = None) -> Path:
+    file = folder / f"{name}.py"
+    file.write_text(MODULE.format(name=name) if text is None else text)
+    return file
+
+
+# -- loading
+
+
+def test_connectors_load_from_modules_files_and_folders(tmp_path: Path) -> None:
+    """Own connectors need no fork: a dotted module, a file and a folder are the same door."""
+    written(tmp_path, "one")
+    (tmp_path / "more").mkdir()
+    written(tmp_path / "more", "two")
+    written(tmp_path / "more", "_private", "1/0")
+    loaded = load_connectors(["one.py", "./more", "tests.shop", "tests.shop"], tmp_path)
+    assert [connector.name for connector in loaded] == ["one", "two", "shop"]
+    assert list(Catalogue(loaded).tools) == ["one_lookup", "shop_lookup", "shop_note", "shop_refund", "two_lookup"]
+
+
+def test_the_entry_point_group_is_a_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package offers its connectors under `holdgate.connectors`."""
+    written(tmp_path, "plugged")
+    info = tmp_path / "plugged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[holdgate.connectors]\nplugged = plugged\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "plugged" in {connector.name for connector in load_connectors(["holdgate.connectors"], tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1/0", "does not import: ZeroDivisionError"),
+        ("import absent_module", "does not import: ModuleNotFoundError"),
+        ("x = 1", "defines no Connector"),
+        ("from gateway.connector import Connector\nx = Connector('Not-A-Name', base_url='')", "Connector name"),
+    ],
+)
+def test_a_module_that_cannot_serve_stops_the_start_by_name(tmp_path: Path, text: str, says: str) -> None:
+    """The operator is told the file and the reason."""
+    written(tmp_path, "bad", text)
+    with pytest.raises(StartupError, match=says):
+        load_connectors(["bad.py"], tmp_path)
+
+
+@pytest.mark.parametrize("source", ["absent.py", "./empty", "no.such.module"])
+def test_a_source_that_is_not_there_stops_the_start(tmp_path: Path, source: str) -> None:
+    """A misspelt source must not silently mean fewer tools."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StartupError):
+        load_connectors([source], tmp_path)
+
+
+def test_two_connectors_of_one_name_stop_the_start(tmp_path: Path) -> None:
+    """Their tools would be indistinguishable in policies and on the ledger."""
+    written(tmp_path, "one")
+    written(tmp_path, "again", MODULE.format(name="one"))
+    with pytest.raises(StartupError, match="Two connectors are named one"):
+        load_connectors(["one.py", "again.py"], tmp_path)
+
+
+# -- what is published
+
+
+class Reserved(Input):
+    reason: str
+
+
+class Sentence(Output):
+    text: str
+
+
+def connector_with(
+    model: type[Input], *, risk: Risk = Risk.LOW, name: str = "edge", function: str = "act"
+) -> Connector:
+    connector = Connector(name, base_url="https://edge.example")
+
+    async def act(args: Any, upstream: Any) -> Any: ...
+
+    act.__doc__ = "Act."
+    act.__name__ = function
+    act.__annotations__ = {"args": model, "upstream": Upstream, "return": Sentence}
+    connector.write(risk=risk)(act)
+    return connector
+
+
+class Which(Input):
+    which: str
+
+
+@pytest.mark.parametrize(
+    ("connector", "says"),
+    [
+        (connector_with(Reserved), "reserved"),
+        (connector_with(Which, risk=Risk.HIGH), "HIGH write without a preview"),
+        (connector_with(Which, name="get", function="action"), "built-in"),
+    ],
+)
+def test_an_unsafe_tool_stops_the_start(connector: Connector, says: str) -> None:
+    """A HIGH write has a preview, and no tool takes a name that is the gateway's own."""
+    with pytest.raises(StartupError, match=says):
+        Catalogue([connector])
+
+
+def test_all_unsafe_tools_are_named_at_once() -> None:
+    """An operator mends a configuration in one round, not in three."""
+    with pytest.raises(StartupError) as raised:
+        Catalogue([connector_with(Reserved, name="one"), connector_with(Reserved, name="two")])
+    assert len(raised.value.problems) == 2
+
+
+def test_writes_get_the_control_arguments_and_reads_do_not() -> None:
+    """I-3: models can only set arguments, so what controls a write is one; a dry run only where there is a preview."""
+    assert set(CONTROLS) <= set(CATALOGUE.published("shop_refund").input_schema["properties"])
+    assert "dry_run" not in CATALOGUE.published("shop_note").input_schema["properties"]
+    assert set(CATALOGUE.published("shop_lookup").input_schema["properties"]) == {"invoice"}
+    assert CATALOGUE.published("shop_refund").input_schema["required"] == ["invoice"]
+
+
+def test_the_hints_say_what_a_tool_does() -> None:
+    """Clients prompt, or not, by these (clients.md 15)."""
+    hints = {name: CATALOGUE.published(name).annotations for name in CATALOGUE.tools}
+    assert hints["shop_lookup"]["readOnlyHint"] is True
+    assert hints["shop_refund"]["destructiveHint"] is True
+    assert hints["shop_note"]["destructiveHint"] is False
+    assert all(len(each) == 4 for each in hints.values())
+
+
+def test_the_hash_moves_with_the_promise_and_not_with_the_gateway() -> None:
+    """T-1: another description or argument is another tool; the same source gives the same hash."""
+    first, same = Catalogue([connector_with(Which)]), Catalogue([connector_with(Which)])
+    assert first.tools["edge_act"].schema_hash == same.tools["edge_act"].schema_hash != ""
+
+    class More(Input):
+        which: str
+        more: str = ""
+
+    assert Catalogue([connector_with(More)]).tools["edge_act"].schema_hash != first.tools["edge_act"].schema_hash
+
+
+def test_the_built_in_tools_are_published_like_any_other() -> None:
+    """H-9: get_action waits at most 25 seconds, below the shortest client timeout that allows waiting."""
+    assert list(own_tools.PUBLISHED) == list(own_tools.INPUTS) == sorted(own_tools.INPUTS)
+    wait = own_tools.PUBLISHED["get_action"].input_schema["properties"]["wait_seconds"]
+    assert (wait["minimum"], wait["maximum"]) == (0, 25)
+    assert own_tools.PUBLISHED["cancel_action"].annotations["readOnlyHint"] is False
+
+
+# -- resolving a call
+
+
+def test_arguments_are_validated_strictly_and_completed() -> None:
+    """I-5: JSON's own types, dates as text, defaults filled in, in the order of the model."""
+    resolved = CATALOGUE.resolve(call(on="2026-11-21", reason=" said so ", evidence=[READ_ID, READ_ID]))
+    assert isinstance(resolved.args, Refund)
+    assert resolved.args.on == datetime.date(2026, 11, 21)
+    assert list(resolved.arguments.items()) == [
+        ("invoice", "inv_1"),
+        ("cents", 100),
+        ("on", "2026-11-21"),
+        ("why", "duplicate"),
+    ]
+    assert resolved.given == {"invoice", "on"}
+    assert (resolved.mode, resolved.reason, resolved.evidence) == (Mode.RUN, "said so", (READ_ID,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"cents": "5"}, "`cents`"),
+        ({"cents": 5.0001}, "`cents`"),
+        ({"cents": True}, "`cents`"),
+        ({"invoice": None}, "`invoice`"),
+        ({"invioce": "x"}, "`invioce` is not an argument; did you mean `invoice`?"),
+        ({"why": "hunter2"}, "'duplicate' or 'fraud'"),
+        ({"on": "hunter2"}, "`on`"),
+        ({"dry_run": "yes"}, "`dry_run` must be true or false"),
+        ({"reason": "x" * 501}, "`reason`"),
+        ({"evidence": ["hunter2"]}, "`evidence`"),
+        ({"evidence": [READ_ID] * 11}, "`evidence`"),
+        ({"idempotency_key": "short"}, "16 to 255"),
+        ({"idempotency_key": "é" * 20}, "16 to 255"),
+        ({"idempotency_key": 12345678901234567890}, "16 to 255"),
+    ],
+)
+def test_a_wrong_argument_is_named_and_its_value_is_not(arguments: dict[str, Any], says: str) -> None:
+    """The model can correct itself from the message; the message repeats nothing it was given."""
+    message = refused("invalid_arguments", call(**arguments))
+    assert says in message
+    assert "hunter2" not in message
+
+
+def test_an_integer_that_a_double_cannot_hold_is_refused() -> None:
+    """I-5: two different amounts must never have one fingerprint."""
+
+    class Amount(Input):
+        which: int
+
+    catalogue = Catalogue([connector_with(Amount)])
+    with pytest.raises(Refusal, match="`which`"):
+        catalogue.resolve(Call(BOT, "edge_act", {"which": 2**53}))
+    assert catalogue.resolve(Call(BOT, "edge_act", {"which": 2**53 - 1})).arguments == {"which": 2**53 - 1}
+
+
+@pytest.mark.parametrize(
+    ("carried", "argument", "expected"),
+    [
+        (Carried(), None, None),
+        (Carried(meta_key=KEY, header_key=KEY), KEY, ("meta", KEY)),
+        (Carried(header_key=KEY), None, ("header", KEY)),
+        (Carried(), KEY, ("argument", KEY)),
+    ],
+)
+def test_the_key_comes_from_the_first_of_its_sources(
+    carried: Carried, argument: str | None, expected: tuple[str, str] | None
+) -> None:
+    """I-3: `_meta`, then the header, then the argument."""
+    resolved = CATALOGUE.resolve(call(carried=carried, idempotency_key=argument))
+    assert resolved.explicit_key == expected
+
+
+def test_two_keys_that_differ_are_refused() -> None:
+    """I-3: whichever won, the other one's promise would be broken."""
+    made = call(carried=Carried(meta_key=KEY), idempotency_key="j" * 16)
+    assert "meta and argument" in refused("conflicting_keys", made)
+
+
+def test_a_natural_key_stands_in_for_a_missing_one() -> None:
+    """I-3: the arguments that name the effect, under the tool's name; an explicit key comes first."""
+    connector = connector_with(Which)
+    connector.tools["edge_act"].natural_key(lambda args: args.which)
+    catalogue = Catalogue([connector])
+    assert catalogue.resolve(Call(BOT, "edge_act", {"which": "x"})).explicit_key == ("natural", "edge_act:x")
+    given = Call(BOT, "edge_act", {"which": "x", "idempotency_key": KEY})
+    assert catalogue.resolve(given).explicit_key == ("argument", KEY)
+
+
+def test_a_dry_run_is_previewed_or_refused_but_never_run() -> None:
+    """D-2: by argument or beside the call; a read, or a write without a preview, says so."""
+    assert CATALOGUE.resolve(call(dry_run=True)).mode is Mode.PREVIEW
+    assert CATALOGUE.resolve(call(carried=Carried(preview=True), dry_run=False)).mode is Mode.PREVIEW
+    for tool in ("shop_note", "shop_lookup"):
+        assert "nothing was done" in refused("dry_run_unsupported", call(tool, dry_run=True))
+        assert "nothing was done" in refused("dry_run_unsupported", call(tool, carried=Carried(preview=True)))
+
+
+def test_a_read_takes_no_key_and_no_control_argument() -> None:
+    """I-3: a key beside a read claims nothing; an argument it does not know is an error."""
+    assert CATALOGUE.resolve(call("shop_lookup", carried=Carried(header_key=KEY))).explicit_key is None
+    assert "`reason` is not an argument" in refused("invalid_arguments", call("shop_lookup", reason="x"))
+
+
+def test_an_unknown_tool_is_its_own_refusal() -> None:
+    """T-5: the name is repeated only when it looks like one."""
+    for name, says in (("shop_absent", "Unknown tool: shop_absent"), ("Do this!", "Unknown tool")):
+        with pytest.raises(UnknownTool) as raised:
+            CATALOGUE.resolve(Call(BOT, name, {}))
+        assert (raised.value.code, raised.value.message) == ("unknown_tool", says)
+
+
+def test_a_description_that_is_too_long_stops_the_start() -> None:
+    """VS Code cuts above 1,024 characters (clients.md 17)."""
+    connector = Connector("wordy", base_url="https://wordy.example")
+
+    class Any_(Input):
+        x: Annotated[str, Field(max_length=5)] = ""
+
+    async def talk(args: Any, upstream: Any) -> Any: ...
+
+    talk.__doc__ = "word " * 300
+    talk.__annotations__ = {"args": Any_, "upstream": Upstream, "return": Sentence}
+    connector.read()(talk)
+    with pytest.raises(StartupError, match="at most 1024"):
+        Catalogue([connector])

@@ -1,0 +1,107 @@
+"""The envelope: one shape for every outcome, always valid, never invisible text, never too large."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.envelope import MAX_DATA_BYTES, as_text, data_schema, output_schema, to_wire
+from gateway.model import Outcome, Retry, Status
+from tests.shop import OUTCOMES, refund
+
+ACTION = "act_" + "0" * 32
+SCHEMA = output_schema(data_schema(refund))
+
+
+def done(data: Any) -> dict[str, Any]:
+    return to_wire(Outcome(Status.DONE, ACTION, data=data))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
+def test_every_outcome_fits_the_published_schema(outcome: Outcome) -> None:
+    """I-14: clients validate, and throw away what does not fit."""
+    jsonschema.validate(to_wire(outcome), SCHEMA)
+    jsonschema.validate(to_wire(outcome), output_schema())
+
+
+def test_every_status_and_every_retry_is_in_the_schema() -> None:
+    """I-14: a new member of either must not make an answer invalid."""
+    for status in Status:
+        for retry in Retry:
+            jsonschema.validate(to_wire(Outcome(status, ACTION, retry=retry)), SCHEMA)
+
+
+def test_members_that_say_nothing_are_left_out() -> None:
+    """Clients fail on null members (clients.md 2); the two that are always there come first."""
+    assert list(to_wire(Outcome(Status.HELD, ACTION))) == ["status", "action_id"]
+    assert done({"refund": "r", "note": None, "lines": [{"x": None, "y": 1}]})["data"] == {
+        "refund": "r",
+        "lines": [{"y": 1}],
+    }
+
+
+def test_a_preview_keeps_the_difference_between_nothing_and_absent() -> None:
+    """D-1: `before: null` means that there was no value."""
+    outcome = Outcome(
+        Status.PREVIEWED, ACTION, diff=[{"field": "x", "before": None, "after": 1, "certainty": "verified"}]
+    )
+    assert to_wire(outcome)["diff"][0]["before"] is None
+    jsonschema.validate(to_wire(outcome), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("line\n\ttab", "line\n\ttab"),
+        ("a\x00b\x1b[31m\x7f\r", "ab[31m"),
+        ("pay \u202egro.live\u202c", "pay gro.live"),
+        ("in\u200bvis\u2060ible\ufeff", "invisible"),
+        ("x\U000e0049\U000e0067", "x"),
+        ("half \ud800", "half "),
+        ("Grüße 😀 שלום", "Grüße 😀 שלום"),
+    ],
+)
+def test_text_that_a_reader_cannot_see_is_removed(text: str, shown: str) -> None:
+    """T-2: controls, bidirectional overrides, zero-width and tag characters, in values and names alike."""
+    assert done({"refund": text})["data"]["refund"] == shown
+    assert done({text: 1})["data"] == {shown: 1}
+    assert to_wire(Outcome(Status.FAILED, ACTION, message=text))["message"] == shown
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.recursive(
+            st.text(max_size=20) | st.integers() | st.floats() | st.none() | st.just("long text " * 5_000),
+            lambda inner: st.lists(inner, max_size=60) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
+            max_leaves=60,
+        ),
+        max_size=5,
+    )
+)
+def test_any_data_fits_or_is_marked_as_truncated(data: dict[str, Any]) -> None:
+    """T-2: at most 32 KB, valid JSON, and nothing is cut in silence."""
+    envelope = done(data)
+    kept = envelope.get("data")
+    assert len(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode()) <= MAX_DATA_BYTES
+    assert kept is not None or envelope["truncated"]
+    assert json.loads(as_text(envelope)) == envelope
+    jsonschema.validate(envelope, output_schema())
+
+
+def test_long_strings_give_way_before_list_items_do() -> None:
+    """T-2: the longest text is cut first, so that all records remain."""
+    data = {"records": [{"id": number, "body": "x" * 2_000} for number in range(40)]}
+    envelope = done(data)
+    assert envelope["truncated"] is True
+    assert [record["id"] for record in envelope["data"]["records"]] == list(range(40))
+    assert all(record["body"].endswith("…") for record in envelope["data"]["records"])
+    many = done({"records": list(range(100_000))})
+    assert many["truncated"] is True
+    assert many["data"]["records"] == list(range(200))
+    assert "data" not in done({f"field{number}": number for number in range(10_000)})
