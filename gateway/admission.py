@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway import holds
-from gateway.errors import CODES, LedgerUnavailable, Refusal
+from gateway.errors import LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
 from gateway.model import (
     Action,
@@ -69,7 +69,9 @@ class Admission:
         self._instance = instance
         self._limits = limits
 
-    async def admit(self, action: Action, decision: Decision, shown: Shown | None) -> Permit | Prior | LookFirst | Outcome:
+    async def admit(
+        self, action: Action, decision: Decision, shown: Shown | None
+    ) -> Permit | Prior | LookFirst | Outcome:
         """Decide the call's fate in one transaction; when this returns, that is on disk.
 
         Returns:
@@ -198,7 +200,7 @@ class Admission:
                 return None
             return Refusal("key_expired", "This key was used before, and its answer is no longer kept.")
         if row.state.terminal:
-            tx.ledger.append(Event.REPLAY, **facts(action), original=row.id, key_source=action.key.source)
+            tx.ledger.append(Event.REPLAY, **facts(action), original=row.id)
         return Prior(row)
 
     def _hold(
@@ -292,9 +294,9 @@ class Admission:
     def _over_budget(self, tx: Transaction, action: Action, decision: Decision, opened: int) -> Refusal | None:
         tenant = action.principal.tenant
         clock = decision.limits.wall_clock
-        then = {"next": _ON_EXCEEDED[decision.on_exceeded]} if decision.on_exceeded in _ON_EXCEEDED else {}
+        then = "Stop here and tell the user." if decision.on_exceeded == "stop" else None
         if clock is not None and tx.now - opened >= clock * 1000:
-            return Refusal("over_budget", f"This task has run for more than {clock} s.", **then)
+            return Refusal("over_budget", f"This task has run for more than {clock} s.", next=then)
         for charge in decision.charges:
             if not tx.budgets.reserve(tenant, action.id, charge):
                 tx.budgets.release(action.id)
@@ -302,8 +304,8 @@ class Admission:
                 return Refusal(
                     "over_budget",
                     f"This needs {charge.amount} {charge.unit}, and {left} of {charge.limit} are left.",
+                    next=then,
                     rules=(charge.budget,),
-                    **then,
                 )
         return None
 
@@ -359,9 +361,6 @@ class Admission:
         }
         raw = json.dumps(context, ensure_ascii=False).encode()
         tx.bodies.put(action.id, "context", self._keyring.seal(action.id, "context", raw), keep_ms=self._keep(seconds))
-
-
-_ON_EXCEEDED = {"handoff_to_human": CODES["over_budget"].next}
 
 
 def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:

@@ -25,12 +25,13 @@ from gateway.ledger.checkpoint import Checkpointer
 from gateway.model import Call, Event, Outcome, Principal, Rate
 from gateway.outbound import Door
 from gateway.pipeline import Pipeline
-from gateway.policy.live import LivePolicy
+from gateway.policy.live import LivePolicy, Reload
 from gateway.published import Published
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
 from gateway.store.sqlite import SqliteStore
+from gateway.store.transaction import Transaction
 from gateway.throttle import Throttle
 from vault.broker import Backend, Broker
 
@@ -194,14 +195,16 @@ class App:
             if reload.before == reload.after:
                 continue
             log.info("policy_changed", extra={"before": reload.before, "after": reload.after})
-            with contextlib.suppress(LedgerUnavailable):
-                await self.store.write(
-                    lambda tx, reload=reload: tx.ledger.append(
-                        Event.CONFIG, tenant=self.tenant, policy=reload.after, policy_before=reload.before
-                    )
-                )
+            await self._record_policy(reload)
             for listener in self._list_listeners:
                 await listener()
+
+    async def _record_policy(self, reload: Reload) -> None:
+        def record(tx: Transaction) -> None:
+            tx.ledger.append(Event.CONFIG, tenant=self.tenant, policy=reload.after, policy_before=reload.before)
+
+        with contextlib.suppress(LedgerUnavailable):
+            await self.store.write(record)
 
 
 def load_catalogue(home: Home) -> Catalogue:

@@ -9,9 +9,10 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import rfc8785
+
 from gateway.admission import facts
 from gateway.connector import Found, Output, Preview, Tool, Upstream
 from gateway.errors import CODES, CredentialUnavailable, LedgerUnavailable, UpstreamError
@@ -143,7 +144,9 @@ class Executor:
         try:
             return await action.tool.looker(action.args, upstream)
         except Exception as broken:  # noqa: BLE001 - a lookup that fails, however it fails, tells nothing
-            log.warning("lookup_failed", extra={"action": action.id, "tool": action.tool.name, "why": str(type(broken))})
+            log.warning(
+                "lookup_failed", extra={"action": action.id, "tool": action.tool.name, "why": str(type(broken))}
+            )
             return Found.ambiguous()
 
     async def settle(self, action: Action, fence: int, ended: Ended, *, seconds: float, how: str = "") -> Outcome:
@@ -197,7 +200,7 @@ class Executor:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
             return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
-        except Exception as broken:  # noqa: BLE001 - the boundary to connector code
+        except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
         return Ended(State.SUCCEEDED, data=data, credential_version=upstream.credential_version)

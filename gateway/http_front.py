@@ -40,7 +40,7 @@ Authenticate = Callable[[str], Awaitable[Principal | None]]
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, as the protocol layer and this one both see it."""
+    """One request and its answer, or one pipe and its answers, as the protocol layer and the wire both see it."""
 
     principal: Principal
     answered: list[str] = field(default_factory=list)

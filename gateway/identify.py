@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import rfc8785
 
-from gateway.catalogue import Resolved
+from gateway.arguments import Resolved
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
@@ -90,7 +91,7 @@ class Identifier:
 
 def _fingerprint(resolved: Resolved) -> bytes:
     """What makes two calls the same (semantics.md I-5)."""
-    same = {
+    same: dict[str, Any] = {
         "tool": resolved.tool.name,
         "schema": resolved.tool.schema_hash,
         "arguments": resolved.arguments,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -44,7 +45,7 @@ from gateway.errors import CODES
 from gateway.http_front import EXCHANGE, Exchange, FrontSettings
 from gateway.model import Call, Carried, Outcome, Principal, Status, new_id
 from gateway.published import Published
-from gateway.stdio_lines import strict_lines
+from gateway.stdio_lines import WatchedLines, strict_lines
 from gateway.strict_json import MAX_BYTES
 
 logger = logging.getLogger(__name__)
@@ -109,13 +110,13 @@ class _Face:
     """The handlers of one server."""
 
     def __init__(
-        self, gateway: Gateway, principal: Principal | None, *, structured_content: bool, progress_seconds: float
+        self, gateway: Gateway, connection: Exchange | None, *, structured_content: bool, progress_seconds: float
     ) -> None:
         self._gateway = gateway
-        self._principal = principal
+        self._connection = connection
         self._structured = structured_content
         self._progress_seconds = progress_seconds
-        self._connection_id = new_id("ssn") if principal is not None else None
+        self._connection_id = new_id("ssn") if connection is not None else None
         self._legacy_session: ServerSession | None = None
         self._listings: OrderedDict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
@@ -123,7 +124,7 @@ class _Face:
         gateway.subscribe_list_changed(self._announce)
 
     async def list_tools(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
-        if self._principal is not None and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        if self._connection is not None and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             self._legacy_session = ctx.session
         principal = self._exchange(ctx).principal
         offered = sorted(self._gateway.offered(principal), key=lambda tool: tool.name)
@@ -174,8 +175,8 @@ class _Face:
 
     def _exchange(self, ctx: Context) -> Exchange:
         """Who calls: on HTTP the credential's principal, on stdio the configured one."""
-        if self._principal is not None:
-            return Exchange(self._principal)
+        if self._connection is not None:
+            return self._connection
         assert ctx.request is not None
         exchange = ctx.request.scope["state"][EXCHANGE]
         assert isinstance(exchange, Exchange)
@@ -216,38 +217,16 @@ def _internal_error(tool: str) -> Outcome:
     return Outcome(Status.UNKNOWN, action_id, code=code.name, message=message, next=code.next, retry=code.retry)
 
 
-def build_server(
-    gateway: Gateway,
-    *,
-    principal: Principal | None = None,
-    structured_content: bool = True,
-    progress_seconds: float = 5.0,
-) -> Server[Any]:
-    """The protocol server in front of `gateway`.
+def build_server(gateway: Gateway, *, structured_content: bool = True, progress_seconds: float = 5.0) -> Server[Any]:
+    """The protocol server for HTTP; the front puts the caller into each request.
 
     Args:
         gateway: answers the calls.
-        principal: who calls, on stdio. On HTTP it is None: there the front puts the caller into each request.
         structured_content: whether results carry the envelope a second time as structured content; off for hosts
             that show their model both halves.
         progress_seconds: between two signs of life of a long call, for clients that ask for them.
     """
-    face = _Face(gateway, principal, structured_content=structured_content, progress_seconds=progress_seconds)
-    server: Server[Any] = Server(
-        "holdgate",
-        version=__version__,
-        title="Holdgate",
-        instructions=INSTRUCTIONS,
-        # None of our schemas declares a header parameter; without this the SDK would list all tools on every call.
-        get_tool_input_schema=lambda name: None,
-        on_call_tool=face.call_tool,
-        on_subscriptions_listen=face.listen,
-    )
-    # Registered here and not above, because a listing is a ready dict that is made once.
-    server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
-    # The SDK's own middleware names spans after unvalidated tool names.
-    server.middleware = []
-    return server
+    return _server(_Face(gateway, None, structured_content=structured_content, progress_seconds=progress_seconds))
 
 
 def http_app(server: Server[Any], settings: FrontSettings) -> Starlette:
@@ -263,19 +242,51 @@ def http_app(server: Server[Any], settings: FrontSettings) -> Starlette:
     )
 
 
-async def serve_stdio(server: Server[Any]) -> None:
+async def serve_stdio(
+    gateway: Gateway, principal: Principal, *, structured_content: bool = True, progress_seconds: float = 5.0
+) -> None:
     """Serve one client over standard input and output until it closes them.
 
+    From here on standard output belongs to the protocol; whatever else is printed goes to standard error.
+
     Args:
-        server: built with the principal who calls. Nothing else may write to standard output meanwhile; what tries
-            to is led to standard error.
+        principal: who calls; a pipe carries no credential.
+        gateway, structured_content, progress_seconds: see `build_server`.
     """
+    connection = Exchange(principal)
+    face = _Face(gateway, connection, structured_content=structured_content, progress_seconds=progress_seconds)
+    server = _server(face)
 
     async def refuse(message: str) -> None:
         error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message=message))
         await write_stream.send(SessionMessage(error))
 
-    lines = strict_lines(sys.stdin.buffer, refuse)
-    async with stdio_server(stdin=lines) as (read_stream, write_stream):  # type: ignore[arg-type]  # only iterated over
-        options = server.create_initialization_options(NotificationOptions(tools_changed=True))
-        await server.run(read_stream, write_stream, options)
+    wire = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    lines_in = strict_lines(sys.stdin.buffer, refuse)
+    lines_out = WatchedLines(wire, connection.answered, gateway.delivered)
+    try:
+        # The SDK asks for files, and only iterates over the one and calls write and flush of the other.
+        async with stdio_server(cast("Any", lines_in), cast("Any", lines_out)) as (read_stream, write_stream):
+            options = server.create_initialization_options(NotificationOptions(tools_changed=True))
+            await server.run(read_stream, write_stream, options)
+    except* BrokenPipeError:
+        logger.info("the client closed the pipe while it was being answered")
+
+
+def _server(face: _Face) -> Server[Any]:
+    server: Server[Any] = Server(
+        "holdgate",
+        version=__version__,
+        title="Holdgate",
+        instructions=INSTRUCTIONS,
+        # None of our schemas declares a header parameter; without this the SDK would list all tools on every call.
+        get_tool_input_schema=lambda name: None,
+        on_call_tool=face.call_tool,
+        on_subscriptions_listen=face.listen,
+    )
+    # Registered here and not above, because a listing is a ready dict that is made once.
+    server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
+    # The SDK's own middleware names spans after unvalidated tool names.
+    server.middleware = []
+    return server

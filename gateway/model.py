@@ -430,5 +430,3 @@ class LedgerLine:
     hash: str
     text: str
     """RFC 8785 canonical JSON."""
-
-

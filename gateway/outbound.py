@@ -42,6 +42,11 @@ class Leased(Protocol):
         """Its value."""
         ...
 
+    @property
+    def version(self) -> str:
+        """As the vault counts; may be recorded (semantics.md C-3)."""
+        ...
+
 
 class Lender(Protocol):
     """What the door needs of `vault.broker.Broker`."""
@@ -191,11 +196,11 @@ class _Passage:
 
     async def _attempt(self, template: Template) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
-        if template.mutates:
-            self._writes.count += 1
+        async with self._lane.pace.turn(self._deadline):
+            secret = await self._lease()
+            self._writes.count += template.mutates
+            answer = await self._exchange(template, secret)
         try:
-            async with self._lane.pace.turn(self._deadline):
-                answer = await self._exchange(template, await self._lease())
             if isinstance(answer, UpstreamError):
                 raise answer
             return value_of(
@@ -204,8 +209,8 @@ class _Passage:
                 definite_errors=self._connector.definite_errors,
                 redactor=self._redactor,
             )
-        except (UpstreamError, CredentialUnavailable) as failure:
-            if template.mutates and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
+        except UpstreamError as failure:
+            if template.mutates and failure.effect == "none":
                 self._writes.count -= 1
             raise
 
@@ -222,6 +227,7 @@ class _Passage:
         if not lease.secret.fits_a_header():
             raise CredentialUnavailable(f"The value of {self._permit.credential} cannot be sent as a header.")
         self._redactor.learn(lease.secret)
+        self._writes.credential_version = lease.version
         return lease.secret
 
     async def _exchange(self, template: Template, secret: Secret | None) -> Answer | UpstreamError:

@@ -26,8 +26,8 @@ from gateway.model import (
     Verdict,
     new_id,
 )
-from gateway.policy.question import Question
 from gateway.policy.live import LivePolicy
+from gateway.policy.question import Question
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import phase
@@ -141,7 +141,7 @@ class Pipeline:
             return await self._failed(action, failed.code, failed.message)
         except CredentialUnavailable as missing:
             return await self._failed(action, "credential_unavailable", str(missing))
-        except Exception as broken:  # noqa: BLE001 - the last boundary: the agent gets a code, the operator the traceback
+        except Exception as broken:
             log.error("internal_error", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
             return replies.broken(action)
 

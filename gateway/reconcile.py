@@ -228,4 +228,3 @@ class Reconciler:
 
 def _backoff(tries: int) -> int:
     return int(_BACKOFF_MS * 2 ** min(tries, 6))
-

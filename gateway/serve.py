@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -17,6 +19,7 @@ from gateway.http_front import FrontSettings, HttpFront
 from gateway.mcp_server import build_server, http_app, serve_stdio
 from gateway.model import Principal
 from gateway.settings import Home
+from gateway.store.transaction import Transaction
 
 log = logging.getLogger("holdgate.serve")
 
@@ -58,9 +61,7 @@ async def serve_over_stdio(home: Home) -> None:
     app = App(home)
     try:
         await app.start()
-        await serve_stdio(
-            build_server(app, principal=_local(app), structured_content=home.settings.structured_content)
-        )
+        await serve_stdio(build_server(app, principal=_local(app), structured_content=home.settings.structured_content))
     finally:
         await app.stop()
 
@@ -95,11 +96,10 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.005)
         return self.started
 
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
         """Leave signals alone."""
-        import contextlib
-
-        return contextlib.nullcontext()
+        yield
 
 
 def _listen(home: Home) -> socket.socket:
@@ -130,7 +130,7 @@ def _local(app: App) -> Principal:
     """Whom a stdio process acts for. Its key is never presented, and can be revoked like any other."""
     name = app.home.settings.stdio_principal
 
-    def look(tx):  # type: ignore[no-untyped-def]
+    def look(tx: Transaction) -> tuple[Principal | None, str | None]:
         principal = tx.people.get(app.tenant, name)
         keys = [key for key in tx.people.keys(app.tenant, name) if key.usable(tx.now)]
         return principal, keys[-1].id if keys else None
@@ -142,6 +142,4 @@ def _local(app: App) -> Principal:
             file=str(app.home.file),
             remedy=f"Run `holdgate keys create {name}`, or name another under `stdio_principal`.",
         )
-    from dataclasses import replace
-
     return replace(principal, key_id=key)

@@ -15,6 +15,7 @@ from gateway.keyring import Keyring
 from gateway.model import Principal
 from gateway.settings import Home, LocalVaultSettings
 from gateway.store.sqlite import SqliteStore
+from gateway.store.transaction import Transaction
 from vault.local import LocalVault
 
 
@@ -54,12 +55,11 @@ def admit(store: SqliteStore, principal: Principal, *, by: str, days: int | None
         HoldgateError: it has two active keys already.
     """
 
-    def add(tx):  # type: ignore[no-untyped-def]
+    def add(tx: Transaction) -> str:
         tx.people.put(principal)
         return create_key(tx, principal, by=by, days=days)
 
-    token: str = store.transact(add)
-    return token
+    return store.transact(add)
 
 
 def keep_key(home: Home, name: str, token: str) -> Path:

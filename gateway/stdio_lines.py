@@ -1,9 +1,12 @@
-"""Standard input as strict JSON lines: a bad one is refused, and the process lives on (semantics.md I-5)."""
+"""The two ends of a pipe: strict JSON lines in, and answers out that are known to have left (semantics.md I-5, I-15).
+
+A bad line is refused, and the process lives on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import anyio.to_thread
 
@@ -44,3 +47,33 @@ async def _read(stream: BinaryIO) -> bytes:
 async def _skip_rest(stream: BinaryIO, line: bytes) -> None:
     while line and not line.endswith(b"\n"):
         line = await _read(stream)
+
+
+class WatchedLines:
+    """Lines out, and which answers they carried, once they were flushed into the pipe.
+
+    Args:
+        stream: written in a worker thread.
+        answered: ids of actions whose answer is on its way; emptied here as the answers leave.
+        delivered: told of those that have left.
+    """
+
+    def __init__(self, stream: TextIO, answered: list[str], delivered: Callable[[list[str]], Awaitable[None]]) -> None:
+        self._stream = stream
+        self._answered = answered
+        self._delivered = delivered
+        self._written: list[str] = []
+
+    async def write(self, text: str) -> None:
+        """Buffer one line."""
+        await anyio.to_thread.run_sync(self._stream.write, text)
+        # An action's id is random and stands in its answer, so the line that names it is the one that carries it.
+        self._written += [action_id for action_id in self._answered if action_id in text]
+
+    async def flush(self) -> None:
+        """Hand the buffered lines over, and report the answers among them."""
+        await anyio.to_thread.run_sync(self._stream.flush)
+        if self._written:
+            left, self._written = self._written, []
+            self._answered[:] = [action_id for action_id in self._answered if action_id not in left]
+            await self._delivered(left)

@@ -29,7 +29,7 @@ def phase(name: str, action: Action) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per record: time, level, event and the facts given in `extra`. Newlines cannot be forged in it."""
+    """One JSON object per record: time, level, event and the facts given in `extra`; no line can be forged in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render one record."""

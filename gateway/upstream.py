@@ -23,13 +23,22 @@ class Ask(Protocol):
 
 
 class Writes:
-    """Counts the writes of one action that happened, may have, or are under way; and how many were asked for."""
+    """What went out for one action.
 
-    __slots__ = ("asked", "count")
+    Attributes:
+        asked: writes that the connector asked for.
+        count: sendings that happened, may have, or are under way.
+        acknowledged: of those, the ones that were answered with success.
+        credential_version: of the credential that was lent last.
+    """
+
+    __slots__ = ("acknowledged", "asked", "count", "credential_version")
 
     def __init__(self) -> None:
         self.asked = 0
         self.count = 0
+        self.acknowledged = 0
+        self.credential_version: str | None = None
 
 
 class GatedUpstream:
@@ -51,6 +60,16 @@ class GatedUpstream:
     def wrote(self) -> bool:
         """Whether a write of this action has happened, may have, or is under way."""
         return self._writes.count > 0
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether every write that went out was answered with success."""
+        return self._writes.acknowledged == self._writes.count
+
+    @property
+    def credential_version(self) -> str | None:
+        """Of the credential that was lent last (semantics.md C-3); None before, or where there is none."""
+        return self._writes.credential_version
 
     async def get(self, path: str, query: Query | None = None) -> JSON:
         """Read; the query's names and values are encoded here."""

@@ -87,7 +87,7 @@ class Broker:
         *,
         cache_seconds: float = LONGEST_CACHE,
         clock: Callable[[], float] = time.monotonic,
-        on_secret: Callable[[Secret], None] | None = None,
+        on_secret: Callable[[Secret], object] | None = None,
     ) -> None:
         self._backend = backend
         self._cache_seconds = min(cache_seconds, LONGEST_CACHE)

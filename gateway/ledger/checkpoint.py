@@ -90,9 +90,7 @@ class Checkpointer:
         every_ms, every_lines: whichever comes first.
     """
 
-    def __init__(
-        self, key: Ed25519PrivateKey, file: Path, *, every_ms: int = 60_000, every_lines: int = 1_000
-    ) -> None:
+    def __init__(self, key: Ed25519PrivateKey, file: Path, *, every_ms: int = 60_000, every_lines: int = 1_000) -> None:
         self._key = key
         self._file = file
         self._every_ms = every_ms

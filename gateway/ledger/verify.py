@@ -160,7 +160,9 @@ class _Story:
         unknown = {row.id for row in tx.actions.unsettled()}
         self._report.unknown.extend(sorted(unknown))
         for action in sorted(self._intended - self._ended - open_now - unknown):
-            self._report.add(Verdict.SEMANTIC, f"{action} has an intent, no outcome, and is not listed as unknown (V-4).")
+            self._report.add(
+                Verdict.SEMANTIC, f"{action} has an intent, no outcome, and is not listed as unknown (V-4)."
+            )
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -187,9 +187,7 @@ class Actions:
 
     def overdue(self) -> list[ActionRow]:
         """Dispatches whose lease has run out."""
-        return self._many(
-            "SELECT * FROM actions WHERE state = 'dispatching' AND lease_until <= ?", (self._now,)
-        )
+        return self._many("SELECT * FROM actions WHERE state = 'dispatching' AND lease_until <= ?", (self._now,))
 
     def dispatching(self) -> list[ActionRow]:
         """Every dispatch under way, of any process."""

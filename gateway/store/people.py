@@ -95,9 +95,7 @@ class People:
 
     def revoke_key(self, id: str) -> bool:
         """Make a key useless from this commit on. False when it does not exist or already was."""
-        done = self._execute(
-            "UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (self._now, id)
-        )
+        done = self._execute("UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (self._now, id))
         return bool(done.rowcount)
 
     def active(self, tenant: str, principal: str, key: str) -> bool:

@@ -183,7 +183,7 @@ class SqliteStore:
             result = job.work(Transaction(self._connection, self._clock(), self._sealer))
         except sqlite3.Error:
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary between a caller's work and the shared thread
+        except Exception as error:
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
             if not isinstance(error, HoldgateError):
