@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import socket
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,6 +158,7 @@ class Shop:
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
         self.delivered_ids += action_ids
+        print("delivered", *action_ids, file=sys.stderr, flush=True)
 
     def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
         self._callbacks.append(callback)
@@ -211,4 +213,4 @@ def running(app: ASGIApp) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve_stdio(build_server(Shop(), principal=BOT)))
+    asyncio.run(serve_stdio(Shop(), BOT))

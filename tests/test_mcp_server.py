@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -237,3 +238,16 @@ async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None
     assert [answer["error"]["code"] for answer in got[:5]] == [-32700] * 5
     assert all(answer["id"] is None for answer in got[:5])
     assert got[5] == {"jsonrpc": "2.0", "id": 9, "result": {}}
+
+
+async def test_on_stdio_an_answer_counts_as_delivered_once_it_is_in_the_pipe(tmp_path: Path) -> None:
+    """I-15: reported once, for the answer that left; and what the process prints otherwise stays off the wire."""
+    stderr = tmp_path / "stderr"
+    server = StdioServerParameters(command=sys.executable, args=["-m", "tests.shop"], env=dict(os.environ))
+    with stderr.open("w") as errlog:
+        async with Client(stdio_client(server, errlog=errlog), mode="legacy") as client:
+            await client.call_tool("shop_refund", {"invoice": "held"})
+            with anyio.fail_after(10):
+                while not stderr.read_text():
+                    await anyio.lowlevel.checkpoint()
+    assert stderr.read_text() == f"delivered {OUTCOMES['held'].action_id}\n"
