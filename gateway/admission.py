@@ -119,7 +119,7 @@ class Admission:
         return await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
 
     async def retake(self, row: ActionRow, action: Action) -> Permit | None:
-        """A permit to send an unanswered write again, with the same upstream key (semantics.md I-8). None: lost the race."""
+        """A permit to send an unanswered write again, with the same upstream key (semantics.md I-8); None: too late."""
 
         def again(tx: Transaction) -> Permit | None:
             if self._stopped(tx, action) is not None:
@@ -179,7 +179,7 @@ class Admission:
             row = tx.actions.lost(action)
         if row is None or action.key is None:
             return None
-        if row.fingerprint != action.fingerprint and not action.key.source == "natural":
+        if row.fingerprint != action.fingerprint and action.key.source != "natural":
             return Refusal(
                 "key_reused", "This idempotency key was used for a call with other arguments.", action_id=row.id
             )

@@ -1,4 +1,4 @@
-"""The gateway's own keys, each derived for one purpose from one secret file. Credentials of upstreams live in `vault`."""
+"""The gateway's own keys, each derived for one purpose from one secret file. Upstream credentials live in `vault`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Lapsed:
 
 
 def recall(tx: Transaction, keyring: Keyring, catalogue: Catalogue, row: ActionRow) -> Action | Lapsed:
-    """Rebuild an action from what was stored when it was admitted; its tool must not have changed (semantics.md S16)."""
+    """Rebuild an action from what was stored when it was admitted; its tool must not have changed (S16)."""
     tool = catalogue.tools.get(row.tool)
     if tool is None or tool.schema_hash != row.schema_hash:
         return Lapsed("hold_stale", "The tool has changed since.")

@@ -92,7 +92,7 @@ class _Server(uvicorn.Server):
 
     async def answers(self, serving: asyncio.Task[None]) -> bool:
         """Whether it came up; False when it ended before."""
-        while not self.started and not serving.done():
+        while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag for it and no event
             await asyncio.sleep(0.005)
         return self.started
 

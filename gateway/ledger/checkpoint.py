@@ -1,4 +1,4 @@
-"""Checkpoints: a signed statement of how long the ledger is and how it ends, in the C2SP note format (semantics.md L-4).
+"""Checkpoints: signed statements of how long the ledger is and how it ends, as C2SP notes (semantics.md L-4).
 
 A checkpoint that was copied elsewhere proves later that nothing before it was changed or cut. One that never left
 the machine proves it only against somebody without the gateway's key.

@@ -136,7 +136,7 @@ class Actions:
         return [_row(row) for row in rows]
 
     def dispatch(self, id: str, *, instance: str, lease_until: int, policy_hash: str) -> int | None:
-        """HELD -> DISPATCHING, once. The new fencing token, or None when it was not held any more (semantics.md H-3)."""
+        """HELD -> DISPATCHING, once. The new fencing token, or None when it was held no more (semantics.md H-3)."""
         return self._move(id, "held", State.DISPATCHING, instance, lease_until, policy_hash)
 
     def retake(self, id: str, *, instance: str, lease_until: int) -> int | None:

@@ -21,7 +21,7 @@ _SEARCHABLE = ("action", "principal", "tool", "task", "event", "tenant")
 
 
 class Ledger:
-    """The chain of one store. A line's hash covers its text, and its text holds the hash before it (semantics.md L-3)."""
+    """The chain of one store: a line's hash covers its text, which holds the hash before it (semantics.md L-3)."""
 
     def __init__(self, connection: Connection, now: int, sealer: ChainSealer) -> None:
         self._execute = connection.execute
