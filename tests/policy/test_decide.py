@@ -1,11 +1,14 @@
 """The decision: strictest wins, order never matters, and what cannot be evaluated is denied."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from gateway.documents import parse
 from gateway.model import ApprovalFactor, ApprovalTerms, BudgetCharge, Kind, Principal, Rate, Verdict
-from gateway.policy import Question
+from gateway.policy import Policy, Question
+from gateway.policy.document import PolicyDocument
 from tests.policy.acme import BOT, READ, REFUND, TOOLS, ask
 from tests.policy.conftest import Write
 
@@ -390,3 +393,38 @@ def test_a_tool_that_the_policy_was_not_compiled_for_is_denied(policy: Write) ->
     unknown = replace(TOOLS["ops_adjust"], name="ops_other")
     question: Question = replace(ask("ops_adjust", {"amount": 1}), tool=unknown)
     assert loaded.decide(question).verdict is Verdict.DENY
+
+
+def test_an_absent_argument_is_the_same_as_nothing(policy: Write) -> None:
+    """E-1: a write that leaves out what must be equal is not about what was read, even where both are null."""
+    loaded = policy(SUPPORT.replace("same: [invoice]", "same: [{note: customer}]"))
+    read = replace(READ, fields={"customer": None})
+    assert loaded.decide(ask(evidence=(read,))).code == "needs_evidence"
+
+
+def test_true_is_not_one(policy: Write) -> None:
+    """E-1: values are equal as JSON says, not as Python does."""
+    loaded = policy(SUPPORT.replace("same: [invoice]", "same: [{cents: total}]").replace("    min: {cents: 100}\n", ""))
+    read = replace(READ, fields={"total": True})
+    assert loaded.decide(ask(arguments=refund(cents=1), evidence=(read,))).code == "needs_evidence"
+
+
+def test_a_hold_that_nobody_could_approve_is_denied() -> None:
+    """H-5: should such a policy get past the check, its hold is no way through."""
+    nobody = b"policy: p\napplies_to: {kinds: [agent]}\ntools: {ops_adjust: hold}\n"
+    somebody = nobody.replace(b"policy: p", b"policy: q\napproval: {from: [finance]}")
+    documents = [parse(text, PolicyDocument, Path("p.yaml")) for text in (nobody, somebody)]
+    question = ask("ops_adjust", {"amount": 1})
+    verdicts = [Policy(unchecked, TOOLS).decide(question).verdict for unchecked in (documents, documents[:1])]
+    assert verdicts == [Verdict.DENY, Verdict.DENY]
+    assert Policy(documents[1:], TOOLS).decide(question).verdict is Verdict.HOLD
+
+
+def test_of_two_repeat_windows_the_longer_counts(policy: Write) -> None:
+    """I-4: the one under which fewer writes run twice."""
+    patient = """
+policy: patient
+applies_to: {kinds: [agent]}
+tools: {billing_refund: {repeat_window: 1h}}
+"""
+    assert policy(SUPPORT, patient).decide(ask()).repeat_window == 3600
