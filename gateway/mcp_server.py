@@ -139,7 +139,7 @@ class _Face:
         exchange = self._exchange(ctx)
         try:
             if len(params.name) > _MAX_NAME:
-                raise UnknownTool(params.name)  # noqa: TRY301 - worded like every other unknown tool
+                raise UnknownTool(params.name)
             call = Call(exchange.principal, params.name, dict(params.arguments or {}), self._carried(ctx))
             outcome = await self._handled(ctx, call)
         except UnknownTool as error:

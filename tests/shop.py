@@ -113,6 +113,7 @@ class Shop:
         self.catalogue = Catalogue([shop])
         self.calls: list[Call] = []
         self.delivered_ids: list[str] = []
+        self.listings = 0
         self.arrived = threading.Event()
         """Set when a slow call has begun."""
         self.cancelled = threading.Event()
@@ -154,6 +155,7 @@ class Shop:
         return [*own_tools.PUBLISHED.values(), *(self.catalogue.published(name) for name in names)]
 
     def catalogue_version(self, principal: Principal) -> str:
+        self.listings += 1
         return "1"
 
     async def delivered(self, action_ids: Sequence[str]) -> None:

@@ -117,6 +117,16 @@ async def test_a_crash_reaches_the_wire_as_an_envelope_without_its_text(
     assert "hunter2" in caplog.text
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_call_does_not_list_the_tools_behind_its_back(gateway: Shop, port: int, era: str) -> None:
+    """The SDK would run a whole listing before every modern call, unless it is given the schemas (mcp.md)."""
+    async with connected(port, era) as client:
+        await client.list_tools()
+        before = gateway.listings
+        await client.call_tool("shop_lookup", {"invoice": "inv_1"})
+    assert gateway.listings == before == 1
+
+
 async def test_the_call_carries_what_rode_beside_it(gateway: Shop, port: int) -> None:
     """I-3, I-16: keys and tasks from `_meta` and headers, and claims of known clients, reach the gateway."""
     headers = {"holdgate-task": "tsk-header", "idempotency-key": "k" * 16}
