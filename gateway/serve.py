@@ -61,7 +61,7 @@ async def serve_over_stdio(home: Home) -> None:
     app = App(home)
     try:
         await app.start()
-        await serve_stdio(build_server(app, principal=_local(app), structured_content=home.settings.structured_content))
+        await serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
     finally:
         await app.stop()
 
@@ -105,7 +105,8 @@ class _Server(uvicorn.Server):
 def _listen(home: Home) -> socket.socket:
     listen = home.settings.listen
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol left at 0 asyncio does not set TCP_NODELAY, and every answer waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((listen.host, listen.port))

@@ -51,7 +51,7 @@ def main() -> int:
     try:
         api_keys = frozenset(options.api_key_file.read_text().split())
         database = open_database(options.data)
-        listener = socket.create_server((HOST, options.port))
+        listener = _listen(options.port)
     except OSError as error:
         print(f"Acme cannot start: {error}. Choose another file, folder or port.", file=sys.stderr)
         return 1
@@ -72,6 +72,15 @@ def main() -> int:
     with contextlib.closing(database), contextlib.suppress(KeyboardInterrupt), listener:
         asyncio.run(server.serve([listener]))
     return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket. With the protocol left at 0 asyncio does not set TCP_NODELAY, and answers wait for an ACK."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen()
+    return listener
 
 
 def _options() -> argparse.ArgumentParser:
