@@ -30,7 +30,7 @@ from gateway.published import Published
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite import Clock, SqliteStore, wall_clock
 from gateway.store.transaction import Transaction
 from gateway.throttle import Throttle
 from vault.broker import Backend, Broker
@@ -45,19 +45,20 @@ class App:
 
     Args:
         home: the settings and their paths.
+        clock: the store's; tests may turn it.
 
     Raises:
         StartupError: with file, line and remedy; nothing has been started then.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, clock: Clock = wall_clock) -> None:
         settings, limits = home.settings, home.settings.limits
         self.home = home
         self.tenant = settings.tenant
         self.catalogue = load_catalogue(home)
         self.policy = LivePolicy(home.policies, self.catalogue.tools)
         self.keyring = Keyring.load(home.gateway_key)
-        self.store = SqliteStore(home.database, self.keyring.head_mac)
+        self.store = SqliteStore(home.database, self.keyring.head_mac, clock)
         self.instance = Instance(home.data / "instances")
         self.redactor = Redactor()
         self.vault = open_vault(home)
