@@ -156,7 +156,7 @@ class Admission:
             if shown is None and action.tool.previewer is not None:
                 return LookFirst()
             return self._hold(tx, action, decision, shown, sealed)
-        over = self._over_budget(tx, action, decision, opened)
+        over = self._over_time(tx, decision, opened) or self._over_budget(tx, action, decision)
         if over is not None:
             return self._refuse(tx, action, over)
         return self._intend(tx, action, decision, sealed, Event.INTENT)
@@ -265,8 +265,7 @@ class Admission:
             tx.holds.move(row.id, HoldState.APPROVED, HoldState.PENDING)
             tx.ledger.append(Event.HOLD_DECIDED, **facts(action), state="pending", why="more approvals are needed")
             return None
-        opened = tx.tasks.seen(action.principal.tenant, action.principal.id, action.task)
-        over = self._over_budget(tx, action, decision, opened)
+        over = self._over_budget(tx, action, decision)
         if over is not None:
             holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, over.code)
             return None
@@ -291,12 +290,15 @@ class Admission:
         line = tx.ledger.append(Event.INTENT, **facts(action, decision), fence=fence)
         return self._permit(action, Mode.RUN, fence, line.hash)
 
-    def _over_budget(self, tx: Transaction, action: Action, decision: Decision, opened: int) -> Refusal | None:
-        tenant = action.principal.tenant
+    def _over_time(self, tx: Transaction, decision: Decision, opened: int) -> Refusal | None:
+        """A task's wall clock bounds what its agent may still ask for; time spent waiting for a human is not its own."""
         clock = decision.limits.wall_clock
-        then = "Stop here and tell the user." if decision.on_exceeded == "stop" else None
-        if clock is not None and tx.now - opened >= clock * 1000:
-            return Refusal("over_budget", f"This task has run for more than {clock} s.", next=then)
+        if clock is None or tx.now - opened < clock * 1000:
+            return None
+        return Refusal("over_budget", f"This task has run for more than {clock} s.", next=_then(decision))
+
+    def _over_budget(self, tx: Transaction, action: Action, decision: Decision) -> Refusal | None:
+        tenant = action.principal.tenant
         for charge in decision.charges:
             if not tx.budgets.reserve(tenant, action.id, charge):
                 tx.budgets.release(action.id)
@@ -304,7 +306,7 @@ class Admission:
                 return Refusal(
                     "over_budget",
                     f"This needs {charge.amount} {charge.unit}, and {left} of {charge.limit} are left.",
-                    next=then,
+                    next=_then(decision),
                     rules=(charge.budget,),
                 )
         return None
@@ -361,6 +363,11 @@ class Admission:
         }
         raw = json.dumps(context, ensure_ascii=False).encode()
         tx.bodies.put(action.id, "context", self._keyring.seal(action.id, "context", raw), keep_ms=self._keep(seconds))
+
+
+def _then(decision: Decision) -> str | None:
+    """What the policy wants an agent to do that has used up its budget; None: as the code says, a human."""
+    return "Stop here and tell the user." if decision.on_exceeded == "stop" else None
 
 
 def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:

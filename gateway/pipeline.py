@@ -126,7 +126,7 @@ class Pipeline:
                     admitted = await self._admission.admit(action, decision, await self._look(action))
             match admitted:
                 case Permit() as permit:
-                    return await self._executor.run(action, permit)
+                    return replies.foretold(await self._executor.run(action, permit), decision)
                 case Prior(row=row):
                     return await self._join(action, row.id)
                 case Outcome() as held:

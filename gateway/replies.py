@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.admission import held, rfc3339
 from gateway.errors import CODES, Refusal
 from gateway.evidence import opened
 from gateway.keyring import Keyring
-from gateway.model import Action, HoldState, Mode, Outcome, Retry, Shown, State, Status
+from gateway.model import Action, Decision, HoldState, Mode, Outcome, Retry, Shown, State, Status, Verdict
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 
@@ -101,6 +103,14 @@ def failed(code: str, message: str, action_id: str, retry_after_ms: int | None =
         retry=known.retry,
         retry_after_ms=retry_after_ms,
     )
+
+
+def foretold(outcome: Outcome, decision: Decision) -> Outcome:
+    """A preview of a call that would be held says so, so that nobody is surprised by a human."""
+    if outcome.status is not Status.PREVIEWED or decision.verdict is not Verdict.HOLD:
+        return outcome
+    message = f"Nothing was changed; this is what the call would do. {decision.message}"
+    return replace(outcome, message=message, next="To ask for it, make the same call without dry_run.")
 
 
 def broken(action: Action) -> Outcome:

@@ -41,6 +41,8 @@ class ActionRow:
     settled_at: int | None
 
 
+_ROUND = 500
+"""Rows that one round of housekeeping drops at most, so that it never holds up the writer."""
 _COLUMNS = ", ".join(field.name for field in fields(ActionRow))
 
 
@@ -220,7 +222,9 @@ class Actions:
 
     def forget(self, before: int) -> int:
         """Drop tombstones of settled actions older than `before`; UNKNOWN never expires (semantics.md I-13)."""
-        done = self._execute("DELETE FROM actions WHERE settled_at IS NOT NULL AND settled_at < ?", (before,))
+        done = self._execute(
+            "DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE settled_at < ? LIMIT ?)", (before, _ROUND)
+        )
         return int(done.rowcount)
 
     def _one(self, sql: str, parameters: tuple[Any, ...]) -> ActionRow | None:
@@ -261,9 +265,9 @@ class Bodies:
     def expire(self) -> int:
         """Drop bodies whose time is over, except of actions that are still open. How many."""
         done = self._execute(
-            "DELETE FROM bodies WHERE expires_at <= ? AND action NOT IN"
-            " (SELECT id FROM actions WHERE state IN ('held', 'dispatching', 'unknown'))",
-            (self._now,),
+            "DELETE FROM bodies WHERE (action, kind) IN (SELECT action, kind FROM bodies WHERE expires_at <= ?"
+            " AND action NOT IN (SELECT id FROM actions WHERE state IN ('held', 'dispatching', 'unknown')) LIMIT ?)",
+            (self._now, _ROUND),
         )
         return int(done.rowcount)
 

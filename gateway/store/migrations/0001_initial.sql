@@ -77,6 +77,7 @@ CREATE TABLE actions (
 CREATE UNIQUE INDEX actions_claim ON actions (tenant, principal, tool, key_digest) WHERE key_digest IS NOT NULL;
 CREATE INDEX actions_open ON actions (state, try_at) WHERE state IN ('dispatching', 'unknown', 'held');
 CREATE INDEX actions_lost ON actions (tenant, principal, twin) WHERE delivered = 0 AND effect = 'write' AND mode = 'run';
+CREATE INDEX actions_settled ON actions (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX actions_of_principal ON actions (tenant, principal, received_at);
 
 -- Arguments, answers and previews, sealed: nobody reads them from the file. The ledger commits to their hashes.
