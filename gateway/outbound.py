@@ -81,7 +81,8 @@ class Door:
         """The upstream that `tool` may use for the action of `permit`.
 
         Args:
-            deadline: on the event loop's clock (`loop.time()`); nothing is sent, waited for or tried again after it.
+            deadline: `time.monotonic()` seconds, which is the event loop's clock; nothing is sent, waited for or
+                tried again after it.
 
         Raises:
             UpstreamError: `egress_blocked`; the permit is not ours, or is another tool's.
@@ -153,30 +154,31 @@ class _Passage:
     async def ask(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
         try:
-            template = self._template(method, path, query, body, if_match)
-            self._lane.pace.budget.earn()
-            again = retrying(self._lane.pace.budget, repeatable=self._repeatable(template), deadline=self._deadline)
-            return await again(self._attempt, template)
+            if self._reads_only and method != "GET":
+                raise blocked(f"{method} is refused: this call may only read.")
+            number = None if method == "GET" else self._writes.number()
+            template = self._template(method, path, query, body, if_match, number)
+            budget = self._lane.pace.budget
+            budget.earn()
+            again = retrying(budget, repeatable=self._repeatable(template), deadline=self._deadline)
+            return await again(self._attempt, template, number)
         except (UpstreamError, CredentialUnavailable) as failure:
-            if self._writes.count and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
+            if self._writes.wrote and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
                 raise after_a_write(failure) from None
             raise
 
-    def _template(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> Template:
-        if self._reads_only and method != "GET":
-            raise blocked(f"{method} is refused: this call may only read.")
-        header = self._connector.idempotency_header
-        key = None if header is None or method == "GET" else (header, self._next_key())
+    def _template(
+        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, number: int | None
+    ) -> Template:
+        key = None
+        if number is not None and self._connector.idempotency_header is not None:
+            # A second write of the same action is another write, so it cannot have the first one's key.
+            name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
+            key = (self._connector.idempotency_header, name)
         try:
             return template_of(method, self._lane.base, path, query=query, body=body, if_match=if_match, key=key)
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
-
-    def _next_key(self) -> str:
-        """The action's key; a second write of the same action is another write, so it has a key of its own."""
-        self._writes.asked += 1
-        key = self._permit.upstream_key
-        return key if self._writes.asked == 1 else f"{key}-{self._writes.asked}"
 
     def _repeatable(self, template: Template) -> Callable[[UpstreamError], bool]:
         keyed = template.mutates and self._connector.idempotency_header is not None
@@ -194,25 +196,32 @@ class _Passage:
 
         return repeatable
 
-    async def _attempt(self, template: Template) -> JSON:
+    async def _attempt(self, template: Template, number: int | None) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
+        doubtful = False
         async with self._lane.pace.turn(self._deadline):
             secret = await self._lease()
-            self._writes.count += template.mutates
+            if number is not None:
+                doubtful = self._writes.sending(number)
             answer = await self._exchange(template, secret)
         try:
             if isinstance(answer, UpstreamError):
                 raise answer
-            return value_of(
+            value = value_of(
                 answer,
                 mutates=template.mutates,
                 definite_errors=self._connector.definite_errors,
                 redactor=self._redactor,
             )
         except UpstreamError as failure:
-            if template.mutates and failure.effect == "none":
-                self._writes.count -= 1
+            if number is not None and failure.effect == "happened":
+                self._writes.happened(number)
+            elif number is not None and failure.effect == "none" and not doubtful:
+                self._writes.came_to_nothing(number)
             raise
+        if number is not None:
+            self._writes.happened(number)
+        return value
 
     async def _lease(self) -> Secret | None:
         try:

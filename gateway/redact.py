@@ -91,7 +91,8 @@ class Redactor:
         known = {**self._known, value: _spellings(value)}
         if len(known) > _CAPACITY:
             del known[next(iter(known))]
-        self._known, self._needles = known, tuple(known.values())
+        # The longest first: a value that stands inside of another must not leave the rest of it behind.
+        self._known, self._needles = known, tuple(known[name] for name in sorted(known, key=len, reverse=True))
         return True
 
     def scrub(self, text: str) -> str:

@@ -23,22 +23,49 @@ class Ask(Protocol):
 
 
 class Writes:
-    """What went out for one action.
+    """What became of the writes of one action, each under its number.
 
     Attributes:
-        asked: writes that the connector asked for.
-        count: sendings that happened, may have, or are under way.
-        acknowledged: of those, the ones that were answered with success.
         credential_version: of the credential that was lent last.
     """
 
-    __slots__ = ("acknowledged", "asked", "count", "credential_version")
+    __slots__ = ("_asked", "_done", "_doubtful", "credential_version")
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.count = 0
-        self.acknowledged = 0
+        self._asked = 0
+        self._doubtful: set[int] = set()
+        self._done: set[int] = set()
         self.credential_version: str | None = None
+
+    @property
+    def wrote(self) -> bool:
+        """Whether one has happened, may have, or is under way."""
+        return bool(self._doubtful or self._done)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether every one that went out was answered with success."""
+        return not self._doubtful
+
+    def number(self) -> int:
+        """The number of the next write, from 1."""
+        self._asked += 1
+        return self._asked
+
+    def sending(self, number: int) -> bool:
+        """It is about to leave; True when it may have happened by an earlier attempt already."""
+        before = number in self._doubtful
+        self._doubtful.add(number)
+        return before
+
+    def happened(self, number: int) -> None:
+        """It was answered with success."""
+        self._doubtful.discard(number)
+        self._done.add(number)
+
+    def came_to_nothing(self, number: int) -> None:
+        """It certainly did not happen, by any attempt."""
+        self._doubtful.discard(number)
 
 
 class GatedUpstream:
@@ -59,12 +86,12 @@ class GatedUpstream:
     @property
     def wrote(self) -> bool:
         """Whether a write of this action has happened, may have, or is under way."""
-        return self._writes.count > 0
+        return self._writes.wrote
 
     @property
     def acknowledged(self) -> bool:
         """Whether every write that went out was answered with success."""
-        return self._writes.acknowledged == self._writes.count
+        return self._writes.acknowledged
 
     @property
     def credential_version(self) -> str | None:

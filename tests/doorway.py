@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,13 +154,3 @@ async def failure(doing: Awaitable[Any]) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
         await doing
     return caught.value
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run an async test body, at most half a minute."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await test()
-
-    asyncio.run(bounded())
