@@ -1,0 +1,325 @@
+"""The proving ground: a whole gateway over a real Acme, as a process of its own (`Gate`) or in the test's loop (`House`).
+
+Nothing in it is a stand-in: the store, the vault, the ledger and the wire are the product's. What a test may turn is
+the store's clock, Acme's faults, and the life of a process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import httpx
+import yaml
+
+from gateway import holds
+from gateway.identity.api_keys import check
+from gateway.keyring import Keyring
+from gateway.ledger.verify import Report, verify
+from gateway.model import Kind, Principal, Role
+from gateway.settings import Home
+from gateway.setup import admit, keep_key, open_store, prepare
+from gateway.store.actions import ActionRow
+from gateway.store.holds import HoldRow
+from gateway.store.transaction import Transaction
+from tests.acme import API_KEY
+from tests.services import free_port
+from vault.local import LocalVault
+from vault.reference import Reference
+
+T = TypeVar("T")
+Answer = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parent.parent
+TENANT = "default"
+PATIENCE = 20.0
+"""Seconds after which a condition that was waited for counts as never coming."""
+
+_APPROVER = frozenset({Role.APPROVER})
+PEOPLE = (
+    Principal(TENANT, "bot", Kind.AGENT, frozenset({"support"}), owner="olga"),
+    Principal(TENANT, "clerk", Kind.AGENT, frozenset({"support"}), owner="olga"),
+    Principal(TENANT, "olga", Kind.HUMAN, frozenset({"finance"}), _APPROVER),
+    Principal(TENANT, "fay", Kind.HUMAN, frozenset({"finance"}), _APPROVER),
+    Principal(TENANT, "finn", Kind.HUMAN, frozenset({"finance"}), _APPROVER),
+    Principal(TENANT, "vic", Kind.HUMAN, frozenset({"visitors"}), _APPROVER),
+)
+"""Two agents of olga, two people of finance who may decide about them, and one who may not."""
+
+EVERYTHING = {
+    **dict.fromkeys(("billing_lookup_order", "billing_lookup_invoice", "billing_refund"), "allow"),
+    **dict.fromkeys(("crm_find_customer", "crm_get_customer", "crm_update_customer"), "allow"),
+    **dict.fromkeys(("tickets_get_ticket", "tickets_reply"), "allow"),
+    **dict.fromkeys(("plain_invoice", "plain_refund", "plain_overreach"), "allow"),
+    **dict.fromkeys(("keyed_pay_back", "looked_pay_out"), "allow"),
+}
+
+
+def policy(tools: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """A policy for the agents: everything is allowed, but for what `tools` says of some; `more` are further keys."""
+    document = {
+        "policy": "proving-ground",
+        "applies_to": {"groups": ["support"]},
+        "tools": {**EVERYTHING, **(tools or {})},
+        **more,
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def held(tool: str = "plain_refund", *, count: int = 1, **approval: Any) -> str:
+    """A policy under which `tool` waits for `count` people of finance."""
+    return policy({tool: "hold"}, approval={"from": ["finance"], "count": count, **approval})
+
+
+class Place:
+    """A prepared data folder: people with keys, a vault with Acme's key, and settings that a test may rewrite.
+
+    Args:
+        folder: empty; made.
+        ready: another place's folder to copy keys, vault and database from, because making them takes long.
+    """
+
+    def __init__(self, folder: Path, acme_url: str, *, ready: Path | None = None) -> None:
+        self.folder = folder
+        self.acme_url = acme_url
+        self.port = free_port()
+        if ready is not None:
+            shutil.copytree(ready, folder)
+        folder.mkdir(exist_ok=True)
+        self.connector_files = [str(ROOT / "connectors"), str(ROOT / "tests" / "acme_tools.py")]
+        self.write_policy(policy())
+        self.write_settings()
+        if ready is None:
+            self._furnish()
+        self.keys = {who.id: (self.home.keys / f"{who.id}.key").read_text().strip() for who in PEOPLE}
+
+    @property
+    def home(self) -> Home:
+        """The settings as they are written now."""
+        return Home(self.folder / "holdgate.yaml")
+
+    def write_policy(self, text: str) -> None:
+        """Put a policy in force, hot if a gateway is running."""
+        scratch = self.folder / "policy.new"
+        scratch.write_text(text)
+        scratch.replace(self.folder / "policy.yaml")
+
+    def write_settings(self, **more: Any) -> None:
+        """Settings over Acme; `more` replaces or adds top-level keys. Takes effect at the next start."""
+        names = ("billing", "crm", "tickets", "plain", "keyed", "looked")
+        settings = {
+            "data": "data",
+            "policies": ["policy.yaml"],
+            "connectors": self.connector_files,
+            "connector": {name: {"base_url": self.acme_url, "internal": True} for name in names},
+            "listen": {"port": self.port},
+            "vault": {"kind": "local", "passphrase_file": "passphrase"},
+            "stdio_principal": "bot",
+            **more,
+        }
+        (self.folder / "holdgate.yaml").write_text(yaml.safe_dump(settings))
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """One transaction on the database from outside of any gateway, as the command line makes them."""
+        store = open_store(self.home)
+        try:
+            return store.transact(work)
+        finally:
+            store.close()
+
+    def actions(self) -> list[ActionRow]:
+        """Every action of the agents, newest first."""
+        return self.transact(lambda tx: [row for who in PEOPLE for row in tx.actions.of(TENANT, who.id, limit=10_000)])
+
+    def action(self, action_id: str) -> ActionRow:
+        """One action, which there must be."""
+        row = self.transact(lambda tx: tx.actions.get(action_id))
+        assert row is not None
+        return row
+
+    def hold(self, action_id: str) -> HoldRow:
+        """One hold, which there must be."""
+        hold = self.transact(lambda tx: tx.holds.get(action_id))
+        assert hold is not None
+        return hold
+
+    def vote(
+        self, action_id: str, who: str, verdict: Literal["approve", "deny"] = "approve", **given: str
+    ) -> holds.Vote:
+        """A human's word on a hold; `shown` in `given` is another digest than the stored one."""
+        return self.transact(lambda tx: cast(tx, action_id, self.keys[who], verdict, **given))
+
+    def lines(self, **match: str) -> list[dict[str, Any]]:
+        """The ledger's lines, oldest first."""
+        return self.transact(lambda tx: [json.loads(line.text) for line in tx.ledger.lines(**match)])
+
+    def verify(self, published: Path | None = None) -> Report:
+        """What `ledger verify` finds."""
+        home = self.home
+        ring = Keyring.load(home.gateway_key)
+        notes = published or home.checkpoints
+        return self.transact(lambda tx: verify(tx, ring.head_mac, ring.checkpoint_key.public_key(), notes))
+
+    def _furnish(self) -> None:
+        home = self.home
+        prepare(home)
+        vault = LocalVault(home.data / "vault.enc", (self.folder / "passphrase").read_text().strip())
+        for system in ("billing", "crm", "tickets"):
+            vault.set(Reference.parse(f"kv/acme/{system}#api_key"), API_KEY)
+        store = open_store(home)
+        for who in PEOPLE:
+            keep_key(home, who.id, admit(store, who, by="test"))
+        store.close()
+
+
+def cast(
+    tx: Transaction, action_id: str, key: str, verdict: Literal["approve", "deny"] = "approve", shown: str | None = None
+) -> holds.Vote:
+    """Vote as the owner of `key`, on the digest that stands, or on `shown`."""
+    hold, voter = tx.holds.get(action_id), check(tx, key)
+    assert hold is not None
+    assert voter is not None, "the voter's key does not open"
+    return holds.vote(tx, action_id, voter, verdict, hold.digest if shown is None else shown)
+
+
+def eventually(condition: Callable[[], T], what: str) -> T:
+    """The first true answer of `condition`, asked again until then."""
+    pause = threading.Event()
+    for _ in range(round(PATIENCE / 0.02)):
+        if answer := condition():
+            return answer
+        pause.wait(0.02)
+    raise AssertionError(f"waited {PATIENCE:g} s in vain for {what}")
+
+
+# -- a gateway as a process
+
+
+class Gate:
+    """A gateway process over a place: it can be killed and started again."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.log = place.folder / "gate.log"
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+        self._http = httpx.Client(trust_env=False, timeout=PATIENCE, limits=httpx.Limits(max_connections=200))
+
+    def start(self, **environment: str) -> Gate:
+        """Start it, and return once it answers."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.serve_gate", "http", str(self.place.folder / "holdgate.yaml")],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+            )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        if not self.url:
+            self._reap()
+        assert self.url, f"the gateway did not start:\n{self.log.read_text()[-2000:]}"
+        return self
+
+    def kill9(self) -> None:
+        """End it as a power failure would."""
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """End it in order."""
+        assert self.process is not None
+        self.process.terminate()
+        return self._reap()
+
+    def restart(self) -> Gate:
+        """Kill it, and start it again on the same folder and port."""
+        self.kill9()
+        return self.start()
+
+    def call(self, tool: str, args: Mapping[str, Any], *, as_: str = "bot", **control: Any) -> Answer:
+        """One call over the modern wire; `control` as for `request`. Protocol errors come as `{"error": ...}`."""
+        headers, body = request(tool, args, key=self.place.keys[as_], **control)
+        return envelope(self._http.post(self.url, headers=headers, content=body))
+
+    def settled(self, action_id: str, as_: str = "bot") -> Answer:
+        """The action's answer, once it is neither held nor running nor unknown."""
+
+        def ended() -> Answer | None:
+            answer = self.call("get_action", {"action_id": action_id, "wait_seconds": 2}, as_=as_)
+            return answer if answer["status"] not in ("held", "running", "unknown") else None
+
+        answer = eventually(ended, f"{action_id} to end")
+        assert answer is not None
+        return answer
+
+    def close(self) -> None:
+        """End it, however it is doing."""
+        self._http.close()
+        if self.process is not None and self.process.poll() is None:
+            self.kill9()
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        code = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        return code
+
+
+def request(
+    tool: str,
+    args: Mapping[str, Any],
+    *,
+    key: str,
+    meta: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body of one call in the modern era."""
+    sent = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "proving-ground", "version": "1"},
+        **(meta or {}),
+    }
+    params = {"name": tool, "arguments": dict(args), "_meta": sent}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    return {
+        "authorization": f"Bearer {key}",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": tool,
+        **(headers or {}),
+    }, body
+
+
+def envelope(response: httpx.Response) -> Answer:
+    """The envelope in an HTTP answer, or the protocol's error."""
+    message: dict[str, Any] = response.json()
+    if "result" not in message:
+        return {"error": message["error"], "http": response.status_code}
+    answer: Answer = message["result"]["structuredContent"]
+    return answer
+
+
+@contextmanager
+def gate(place: Place, **environment: str) -> Iterator[Gate]:
+    """A gateway process over `place` until the end of the block."""
+    running = Gate(place)
+    try:
+        yield running.start(**environment)
+    finally:
+        running.close()

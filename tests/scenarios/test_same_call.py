@@ -1,0 +1,162 @@
+"""The same call again: what is answered from the first one, what is refused, and what runs anew (semantics.md I)."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.acme import Acme
+from tests.house import house, run
+from tests.living import Gate, Place, policy
+
+REFUND = {"invoice": "inv_1001", "cents": 500}
+KEY = "a-key-of-the-callers-own"
+
+
+def test_a_hundred_at_once_arrive_once(running: Gate, acme: Acme) -> None:
+    """S1, V-1: 100 concurrent calls of one key make one arrival, and 100 equal results or `running`."""
+    with ThreadPoolExecutor(32) as callers:
+        keyed = {**REFUND, "idempotency_key": KEY}
+        answers = list(callers.map(lambda _: running.call("plain_refund", keyed), range(100)))
+    assert len(acme.mutating()) == 1
+    assert {answer["status"] for answer in answers} <= {"done", "replayed", "running"}
+    assert sum(answer["status"] == "done" for answer in answers) == 1
+    told = [answer["data"] for answer in answers if "data" in answer]
+    assert told == [told[0]] * len(told)
+    assert len({answer["action_id"] for answer in answers}) == 1
+
+
+def test_a_key_belongs_to_its_arguments(place: Place, acme: Acme) -> None:
+    """S2: the same key with other arguments is `key_reused`, and nothing arrives."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+            other = await gateway.call("plain_refund", {**REFUND, "cents": 501, "idempotency_key": KEY})
+        assert first["status"] == "done"
+        assert (other["status"], other["code"]) == ("refused", "key_reused")
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_a_key_belongs_to_its_owner(place: Place, acme: Acme) -> None:
+    """S3, I-2: another principal's equal key is another key; neither sees the other's answer (V-9)."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            mine = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+            theirs = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY}, as_="clerk")
+            asked = await gateway.call("get_action", {"action_id": mine["action_id"]}, as_="clerk")
+            unknown = await gateway.call("get_action", {"action_id": "act_" + "0" * 32}, as_="clerk")
+        assert (mine["status"], theirs["status"]) == ("done", "done")
+        assert mine["data"]["id"] != theirs["data"]["id"]
+        assert len(acme.mutating()) == 2
+        assert asked["code"] == "action_not_found"
+        assert {**asked, "action_id": ""} == {**unknown, "action_id": ""}  # S39: a stranger's id looks like none
+
+    run(scenario)
+
+
+def test_what_was_not_valid_claims_nothing(place: Place, acme: Acme) -> None:
+    """S4: arguments that were refused leave the key free, so that the corrected call runs."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            wrong = await gateway.call("plain_refund", {**REFUND, "cents": "500", "idempotency_key": KEY})
+            right = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+        assert (wrong["code"], right["status"]) == ("invalid_arguments", "done")
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_a_keyless_repeat_is_not_done_twice_within_the_window(place: Place, acme: Acme) -> None:
+    """I-4: without a key the arguments are the key, for the length of the window, and a new key does it again."""
+    place.write_policy(policy({"plain_refund": {"repeat_window": "60s"}}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await gateway.call("plain_refund", REFUND)
+            gateway.clock.turn(59)
+            again = await gateway.call("plain_refund", REFUND)
+            assert (again["status"], again["key_source"]) == ("replayed", "derived")
+            assert again["data"] == first["data"]
+            assert first["action_id"] in again["message"]
+            on_purpose = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+            assert on_purpose["status"] == "done"
+            gateway.clock.turn(2)
+            later = await gateway.call("plain_refund", REFUND)
+            assert later["status"] == "done"
+        assert len(acme.mutating()) == 3
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("task", [None, "a-task-of-the-hosts"])
+def test_an_answer_that_was_lost_answers_after_the_window(place: Place, acme: Acme, task: str | None) -> None:
+    """I-15: an undelivered outcome answers the next identical call however late; once delivered, the window counts."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            lost = await gateway.call("plain_refund", REFUND, delivered=False, header_task=task)
+            gateway.clock.turn(3_600)
+            again = await gateway.call("plain_refund", REFUND, header_task=task)
+            assert (again["status"], again["action_id"]) == ("replayed", lost["action_id"])
+            gateway.clock.turn(3_600)
+            anew = await gateway.call("plain_refund", REFUND, header_task=task)
+            assert anew["status"] == "done"
+        assert len(acme.mutating()) == 2
+
+    run(scenario)
+
+
+def test_a_key_whose_answer_is_gone_does_not_run_again(place: Place, acme: Acme) -> None:
+    """S13, I-13: after the body's time a given key is `key_expired`, and nothing arrives."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+            gateway.clock.turn(73 * 3_600)
+            await gateway.sweep()
+            late = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+        assert late["code"] == "key_expired"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_a_revoked_caller_reads_no_stored_answer(place: Place, acme: Acme) -> None:
+    """I-12: the reader of a replay is authorised anew; with the tool taken away there is no such tool any more."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+            place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+            assert gateway.app.policy.reload_if_changed() is not None
+            again = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
+        assert (again["status"], again["code"]) == ("refused", "not_permitted")
+        assert "data" not in again
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_a_repeat_waits_for_the_first_one(place: Place, acme: Acme) -> None:
+    """I-12: a repeat that comes while the first is under way attaches to it, and has its answer."""
+    acme.fault("wait_for_release", "before", method="POST")
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = asyncio.create_task(gateway.call("plain_refund", REFUND))
+            await asyncio.to_thread(acme.wait_for_parked)
+            second = asyncio.create_task(gateway.call("plain_refund", REFUND))
+            assert not second.done()
+            acme.release()
+            assert (await first)["status"] == "done"
+            assert (await second)["status"] == "replayed"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
