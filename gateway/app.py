@@ -198,7 +198,10 @@ class App:
             log.info("policy_changed", extra={"before": reload.before, "after": reload.after})
             await self._record_policy(reload)
             for listener in self._list_listeners:
-                await listener()
+                try:
+                    await listener()
+                except Exception as broken:  # noqa: BLE001 - a client that is gone must not stop the watch over policies
+                    log.warning("announcement_failed", exc_info=broken)
 
     async def _record_policy(self, reload: Reload) -> None:
         def record(tx: Transaction) -> None:

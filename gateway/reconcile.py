@@ -15,7 +15,7 @@ from gateway import holds
 from gateway.admission import Admission, facts
 from gateway.catalogue import Catalogue
 from gateway.connector import Found
-from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
+from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.executor import Ended, Executor
 from gateway.instances import Instance
 from gateway.keyring import Keyring
@@ -86,6 +86,8 @@ class Reconciler:
                     await self.sweep()
             except LedgerUnavailable as down:
                 log.error("ledger_unavailable", extra={"why": str(down)})
+            except Exception as broken:  # noqa: BLE001 - one bad record must not stop expiries and approvals for good
+                log.error("reconcile_failed", exc_info=broken)
             await asyncio.sleep(_TICK)
 
     async def sweep(self) -> None:
@@ -94,7 +96,10 @@ class Reconciler:
         await self._store.write(self._orphans)
         await self.execute_approved()
         for row in await self._store.read(lambda tx: tx.actions.due()):
-            await self._find_out(row)
+            try:
+                await self._find_out(row)
+            except HoldgateError as broken:
+                log.error("cannot_be_found_out", extra={"action": row.id, "why": str(broken)})
         await self._store.write(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
         note = await self._store.write(self._checkpointer.make)
         if note is not None:
@@ -117,8 +122,9 @@ class Reconciler:
         except (UpstreamError, CredentialUnavailable) as failed:
             log.warning("approved_action_waits", extra={"action": hold.action, "why": str(failed)})
             self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
-        except LedgerUnavailable as down:
-            log.error("ledger_unavailable", extra={"why": str(down), "action": hold.action})
+        except Exception as broken:  # noqa: BLE001 - nobody awaits this task, so what breaks in it is told here
+            log.error("approved_action_failed", exc_info=broken, extra={"action": hold.action})
+            self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
         finally:
             self._executing.discard(hold.action)
 
