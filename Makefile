@@ -1,0 +1,48 @@
+# Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
+.POSIX:
+.PHONY: help demo play test check format wheel lock clean
+
+IN = .venv/bin/python -m
+
+help:
+	@echo "make demo    play the story: a sandbox company, a gateway before it, and an agent that gets things wrong"
+	@echo "make play    be the agent yourself (WHO=claude lets a Claude model be it)"
+	@echo "make test    format, lint, strict types, and every test"
+	@echo "make check   the same without the tests"
+	@echo "make format  put the code into the house format"
+	@echo "make wheel   build the wheel into dist/"
+	@echo "make lock    write the hashed locks anew (needs uv)"
+	@echo "make clean   remove everything that make made"
+
+demo:
+	@scripts/setup
+	@.venv/bin/python .venv/bin/holdgate demo
+
+play:
+	@scripts/setup $(WHO)
+	@.venv/bin/python .venv/bin/holdgate demo --play $(WHO)
+
+check:
+	@scripts/setup dev
+	$(IN) ruff format --check .
+	$(IN) ruff check .
+	$(IN) mypy
+
+test: check
+	$(IN) pytest
+
+format:
+	@scripts/setup dev
+	$(IN) ruff format .
+	$(IN) ruff check --fix .
+
+wheel:
+	@scripts/setup dev
+	$(IN) hatchling build --target wheel --directory dist
+
+lock:
+	scripts/lock
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find gateway vault connectors policies tests -name __pycache__ -type d -prune -exec rm -rf {} +
