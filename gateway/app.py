@@ -200,7 +200,7 @@ class App:
             for listener in self._list_listeners:
                 try:
                     await listener()
-                except Exception as broken:  # noqa: BLE001 - a client that is gone must not stop the watch over policies
+                except Exception as broken:  # a client that is gone must not stop the watch over policies
                     log.warning("announcement_failed", exc_info=broken)
 
     async def _record_policy(self, reload: Reload) -> None:

@@ -86,7 +86,7 @@ class Reconciler:
                     await self.sweep()
             except LedgerUnavailable as down:
                 log.error("ledger_unavailable", extra={"why": str(down)})
-            except Exception as broken:  # noqa: BLE001 - one bad record must not stop expiries and approvals for good
+            except Exception as broken:  # one bad record must not stop expiries and approvals for good
                 log.error("reconcile_failed", exc_info=broken)
             await asyncio.sleep(_TICK)
 
@@ -122,7 +122,7 @@ class Reconciler:
         except (UpstreamError, CredentialUnavailable) as failed:
             log.warning("approved_action_waits", extra={"action": hold.action, "why": str(failed)})
             self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
-        except Exception as broken:  # noqa: BLE001 - nobody awaits this task, so what breaks in it is told here
+        except Exception as broken:  # nobody awaits this task, so what breaks in it is told here
             log.error("approved_action_failed", exc_info=broken, extra={"action": hold.action})
             self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
         finally:
