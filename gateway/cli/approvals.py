@@ -1,0 +1,185 @@
+"""`approvals`: humans decide on held calls, with or without a server (semantics.md H)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from gateway.cli.invocation import AsJson, AsName, Invocation, keyring_of, opened_store
+from gateway.errors import HoldgateError
+
+if TYPE_CHECKING:
+    from gateway.cli.card import Card
+    from gateway.model import Principal
+    from gateway.settings import Home
+    from gateway.store.sqlite import SqliteStore
+    from gateway.store.transaction import Transaction
+
+KEY_VARIABLE = "HOLDGATE_APPROVER_KEY"
+
+app = typer.Typer(no_args_is_help=True, help="Decide on held calls.")
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The action's id, or the beginning of it.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="A word for the record; the agent is not shown it.")]
+Reveal = Annotated[bool, typer.Option("--reveal", help="Show personal values too.")]
+
+
+@app.command("ls")
+def ls(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are decided or over.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Show the calls that wait for a human, oldest first."""
+    from gateway.cli.output import emit, moment, say, span, table
+    from gateway.holds import terms_from_json
+    from gateway.model import HoldState
+
+    home = Invocation.of(ctx).home()
+
+    def look(tx: Transaction) -> list[dict[str, object]]:
+        state = None if everything else HoldState.PENDING
+        holds = tx.holds.all(home.settings.tenant, state, limit=_MANY)
+        rows = ((hold, tx.actions.get(hold.action)) for hold in holds)
+        return [
+            {
+                "action_id": hold.action,
+                "tool": row.tool if row else None,
+                "requested_by": row.principal if row else None,
+                "state": str(hold.state),
+                "created_at": moment(hold.created_at),
+                "expires_at": moment(hold.expires_at),
+                "left": span(hold.expires_at - tx.now),
+                "approved_by": [vote.voter for vote in tx.holds.votes(hold.action) if vote.verdict == "approve"],
+                "needs": " + ".join(
+                    f"{factor.count} of {'/'.join(factor.groups)}" for factor in terms_from_json(hold.terms).factors
+                ),
+            }
+            for hold, row in rows
+        ]
+
+    with opened_store(home) as store:
+        found = store.look(look)
+    if json_output:
+        emit(found)
+    elif not found:
+        say("Nothing waits for approval.")
+    else:
+        columns = ("action_id", "tool", "requested_by", "state", "left", "needs", "approved_by")
+        table(
+            columns, ([", ".join(v) if isinstance(v := hold[name], list) else v for name in columns] for hold in found)
+        )
+
+
+_MANY = 100_000
+
+
+@app.command("show")
+def show(ctx: typer.Context, id: Id, reveal: Reveal = False, json_output: AsJson = False) -> None:
+    """Show the approval card of a call. Long texts are folded, personal ones masked."""
+    from gateway.cli import card as cards
+    from gateway.cli.output import console, emit
+
+    home = Invocation.of(ctx).home()
+    with opened_store(home) as store:
+        card = _card(home, store, id)
+    masked = frozenset() if reveal else cards.sensitive_in(home, card)
+    if json_output:
+        emit(cards.as_json(card, masked))
+    else:
+        cards.print_card(console(), card, masked, whole=reveal)
+
+
+@app.command("approve")
+def approve(
+    ctx: typer.Context,
+    id: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the card was read before.")] = False,
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="Only if this is still the digest, from `approvals show --json`.")
+    ] = None,
+    note: Note = "",
+    as_name: AsName = None,
+    json_output: AsJson = False,
+) -> None:
+    """Show a call whole, personal values too, and approve it. The key is a kept one, or $HOLDGATE_APPROVER_KEY."""
+    from gateway.cli.card import print_card
+    from gateway.cli.output import console
+
+    home = Invocation.of(ctx).home()
+    with opened_store(home) as store:
+        voter = _voter(home, store, as_name)
+        card = _card(home, store, id)
+        # Whoever approves has seen every byte: nothing is folded and nothing masked here (semantics.md S21).
+        print_card(console(stderr=json_output), card, frozenset(), whole=True)
+        if not yes and not typer.confirm(f"Approve as {voter.id}?", err=json_output):
+            raise HoldgateError("Nothing was decided.")
+        _vote(store, card, voter, "approve", digest or card.hold.digest, note, json_output)
+
+
+@app.command("deny")
+def deny(ctx: typer.Context, id: Id, note: Note = "", as_name: AsName = None, json_output: AsJson = False) -> None:
+    """Deny a call. One denial of anybody who may decide is enough."""
+    home = Invocation.of(ctx).home()
+    with opened_store(home) as store:
+        voter = _voter(home, store, as_name)
+        card = _card(home, store, id)
+        _vote(store, card, voter, "deny", card.hold.digest, note, json_output)
+
+
+def _card(home: Home, store: SqliteStore, given: str) -> Card:
+    from gateway.cli.card import read_card
+    from gateway.cli.short_ids import the_one
+
+    keyring, tenant = keyring_of(home), home.settings.tenant
+
+    def look(tx: Transaction) -> Card:
+        ids = (hold.action for hold in tx.holds.all(tenant, limit=_MANY))
+        return read_card(tx, keyring, the_one("hold", given, ids))
+
+    return store.look(look)
+
+
+def _voter(home: Home, store: SqliteStore, name: str | None) -> Principal:
+    """The human who decides, by their key."""
+    from gateway.cli.whoami import kept_key, signed_in, the_only_kept
+    from gateway.model import Kind, Role
+
+    given = os.environ.get(KEY_VARIABLE)
+    if name is None and given:
+        return signed_in(store, given.strip())
+    return signed_in(store, kept_key(home, name or the_only_kept(home, store, Kind.HUMAN, Role.APPROVER)))
+
+
+def _vote(
+    store: SqliteStore,
+    card: Card,
+    voter: Principal,
+    verdict: Literal["approve", "deny"],
+    shown: str,
+    note: str,
+    json_output: bool,
+) -> None:
+    from gateway.cli.output import emit, say
+    from gateway.holds import vote
+
+    result = store.transact(lambda tx: vote(tx, card.row.id, voter, verdict, shown, note))
+    if json_output:
+        emit(
+            {
+                "action_id": card.row.id,
+                "accepted": result.accepted,
+                "state": str(result.state) if result.state else None,
+                "message": result.message,
+                "voter": voter.id,
+                "digest": shown,
+            }
+        )
+    if not result.accepted:
+        if json_output:
+            raise typer.Exit(1)
+        raise HoldgateError(result.message)
+    if not json_output:
+        say(result.message)

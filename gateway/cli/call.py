@@ -1,0 +1,205 @@
+"""`call`: one tool call to the running gateway, through a real MCP client, as any agent would make it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from gateway.cli.invocation import AsJson, Invocation
+from gateway.errors import HoldgateError
+
+if TYPE_CHECKING:
+    from gateway.settings import Home
+
+KEY_VARIABLE = "HOLDGATE_KEY"
+TASK_VARIABLE = "HOLDGATE_TASK"
+_REACH_SECONDS = 3.0
+_ANSWER_SECONDS = 300.0
+
+
+def call(
+    ctx: typer.Context,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    arg: Annotated[
+        list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="An argument; may be repeated.")
+    ] = None,
+    json_args: Annotated[
+        str | None, typer.Option("--json-args", metavar="FILE", help="Arguments as a JSON object; - reads stdin.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Idempotency key: to do the same thing a second time on purpose.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for whoever reviews it.")] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option("--evidence", metavar="ID", help="A read it rests on; may be repeated.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="The piece of work; default $HOLDGATE_TASK.")] = None,
+    as_name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Whose kept key; default $HOLDGATE_KEY, else `operator`."),
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Call a tool through the running gateway. Exits 1 when the answer is refused, failed or unknown."""
+    from gateway.cli.output import emit
+
+    home = Invocation.of(ctx).home()
+    controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}
+    given = _given(arg or [], json_args)
+    headers = {"Authorization": f"Bearer {_key(home, as_name)}"}
+    task = task or os.environ.get(TASK_VARIABLE)
+    if task:
+        headers["Holdgate-Task"] = task
+    _reach(home.url)
+    chosen = {name: value for name, value in controls.items() if value}
+    envelope, is_error = _answer(home.url, headers, tool, given, chosen)
+    if json_output:
+        emit(envelope)
+    else:
+        _print(envelope)
+    if is_error:
+        raise typer.Exit(1)
+
+
+def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:
+    """The arguments, those of `--arg` still as texts, marked as `_Text`."""
+    given: dict[str, Any] = {}
+    if json_args is not None:
+        try:
+            text = sys.stdin.read() if json_args == "-" else open(json_args, encoding="utf-8").read()  # noqa: SIM115
+            given = json.loads(text)
+        except (OSError, ValueError) as wrong:
+            raise typer.BadParameter(f"That is no readable JSON: {wrong}.", param_hint="--json-args") from None
+        if not isinstance(given, dict):
+            raise typer.BadParameter("Give one JSON object.", param_hint="--json-args")
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--arg")
+        given[name] = _Text(value)
+    return given
+
+
+class _Text(str):
+    """A value from `--arg`, whose type the tool's schema decides."""
+
+
+def _typed(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
+    """A text as the schema's type; the gateway itself judges names and values."""
+    if not isinstance(value, _Text):
+        return value
+    text = str(value)
+    wanted = schema.get("properties", {}).get(name, {}).get("type", "string")
+    try:
+        match wanted:
+            case "integer":
+                return int(text)
+            case "number":
+                return float(text)
+            case "boolean":
+                return {"true": True, "false": False}[text]
+            case "array" if not text.startswith("["):
+                return text.split(",")
+            case "array" | "object":
+                return json.loads(text)
+    except (ValueError, KeyError):
+        raise typer.BadParameter(f"{name} is of type {wanted}, and {text!r} is not.", param_hint="--arg") from None
+    return text
+
+
+def _key(home: Home, name: str | None) -> str:
+    from gateway.cli.whoami import kept_key
+
+    given = os.environ.get(KEY_VARIABLE)
+    return given.strip() if name is None and given else kept_key(home, name or "operator")
+
+
+def _reach(url: str) -> None:
+    """Find out early, and say plainly, that nothing listens there."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    try:
+        socket.create_connection(address, timeout=_REACH_SECONDS).close()
+    except OSError:
+        raise HoldgateError(f"No gateway answers at {url}. Start it with `holdgate serve`.") from None
+
+
+def _answer(
+    url: str, headers: dict[str, str], tool: str, given: dict[str, Any], controls: dict[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    """The envelope, and whether it is an error's.
+
+    Raises:
+        HoldgateError: the gateway gave no envelope: unknown tool, bad key, or it broke off.
+    """
+    import httpx2
+    from mcp import MCPError
+
+    try:
+        return asyncio.run(_exchange(url, headers, tool, given, controls))
+    except* typer.BadParameter as wrong:
+        raise _first(wrong) from None
+    except* MCPError as refused:
+        sentence = str(_first(refused)).rstrip(".")
+        raise HoldgateError(f"The gateway says: {sentence}. See `holdgate tools ls`, and which key is used.") from None
+    except* httpx2.HTTPError as broken:
+        raise HoldgateError(
+            f"The gateway at {url} broke off ({type(_first(broken)).__name__}). Make the same call again, it is not"
+            " done twice; or see `holdgate ledger tail`."
+        ) from None
+
+
+def _first(group: BaseException) -> BaseException:
+    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
+
+
+async def _exchange(
+    url: str, headers: dict[str, str], tool: str, given: dict[str, Any], controls: dict[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+    from mcp_types import TextContent
+
+    timeout = httpx2.Timeout(30, read=_ANSWER_SECONDS)
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http,
+        Client(streamable_http_client(url, http_client=http), read_timeout_seconds=_ANSWER_SECONDS) as client,
+    ):
+        listed = {one.name: one for one in (await client.list_tools()).tools}
+        schema = listed[tool].input_schema if tool in listed else {}
+        arguments = {name: _typed(name, value, schema) for name, value in given.items()}
+        result = await client.call_tool(tool, arguments | controls)
+        # The text half: a gateway may be set to send no structured one.
+        text = next(block.text for block in result.content if isinstance(block, TextContent))
+        return json.loads(text), bool(result.is_error)
+
+
+def _print(envelope: dict[str, Any]) -> None:
+    from gateway.cli.inert import inert
+    from gateway.cli.output import console, say, table
+
+    out = console()
+    status = envelope["status"] + (f" ({envelope['code']})" if envelope.get("code") else "")
+    out.print(f"{inert(status)}  {inert(envelope['action_id'])}")
+    for name in ("message", "next", "expires_at", "retry_after_ms"):
+        if envelope.get(name) is not None:
+            out.print(f"{name + ':':<12} {inert(envelope[name])}")
+    for rule in envelope.get("rules", ()):
+        out.print(f"{'rule:':<12} {inert(rule)}")
+    if envelope.get("diff"):
+        say("")
+        columns = ("field", "before", "after", "certainty")
+        table(columns, ([change.get(name) for name in columns] for change in envelope["diff"]))
+    if envelope.get("data"):
+        say("")
+        table(("data", ""), envelope["data"].items())

@@ -1,0 +1,28 @@
+"""`demo`: the Acme sandbox behind a gateway, and the story that plays in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    who: Annotated[
+        str, typer.Argument(metavar="[WHO]", help="With --play: who is the agent, `script` or `claude`.")
+    ] = "script",
+    play: Annotated[bool, typer.Option("--play", help="Play the story in the running demo.")] = False,
+    data: Annotated[Path, typer.Option("--data", help="The demo's folder; made if missing.")] = Path("holdgate-demo"),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where the demo's gateway listens.")] = 8420,
+) -> None:
+    """Run Acme, a sandbox company, behind a gateway; or play the story of an agent in it."""
+    if who not in ("script", "claude"):
+        raise typer.BadParameter("Choose `script` or `claude`.", param_hint="WHO")
+    if play:
+        from gateway.demo.play import play as play_story
+
+        raise typer.Exit(play_story(data, who))
+    from gateway.demo.run import run_demo
+
+    raise typer.Exit(run_demo(data, port))

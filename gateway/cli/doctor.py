@@ -1,0 +1,190 @@
+"""`doctor`: everything a start depends on, looked at one by one, each with its remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from gateway.cli.invocation import AsJson, Invocation, catalogue_of, opened_store
+from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
+
+if TYPE_CHECKING:
+    from gateway.settings import Home
+
+_LEAST_FREE = 100 * 1024 * 1024
+_REACH_SECONDS = 3.0
+_CLOCK_SLACK_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found."""
+
+    check: str
+    verdict: Literal["ok", "warn", "fail"]
+    message: str
+    remedy: str | None = None
+
+
+def doctor(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Look at settings, data folder, keys, vault, policies, connectors and server. Exits 1 when something fails."""
+    from gateway.cli.output import emit, say
+
+    findings = list(_all(Invocation.of(ctx)))
+    if json_output:
+        emit([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.verdict:<5} {finding.check:<12} {finding.message}")
+            if finding.remedy:
+                say(f"{'':<18} {finding.remedy}")
+    if any(finding.verdict == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _all(invocation: Invocation) -> Iterator[Finding]:
+    try:
+        home = invocation.home()
+    except StartupError as broken:
+        yield from _failures("settings", broken)
+        return
+    yield Finding("settings", "ok", f"{home.file} is sound.")
+    looks: tuple[tuple[str, Callable[[Home], Iterator[Finding]]], ...] = (
+        ("data", _data),
+        ("database", _database),
+        ("connectors", _connectors),
+        ("policies", _policies),
+        ("vault", _vault),
+        ("server", _server),
+    )
+    for check, look in looks:
+        try:
+            yield from look(home)
+        except HoldgateError as broken:
+            yield from _failures(check, broken)
+
+
+def _failures(check: str, broken: HoldgateError) -> Iterator[Finding]:
+    if not isinstance(broken, StartupError):
+        yield Finding(check, "fail", str(broken))
+        return
+    for problem in broken.problems:
+        where = f"{problem.file}:{problem.line}: " if problem.line else f"{problem.file}: " if problem.file else ""
+        yield Finding(check, "fail", where + problem.message, problem.remedy or None)
+
+
+def _data(home: Home) -> Iterator[Finding]:
+    if not home.data.is_dir():
+        yield Finding("data", "fail", f"There is no data folder {home.data}.", "Run `holdgate init` in a new folder.")
+        return
+    private = (home.data, home.gateway_key, home.database, home.keys, *home.keys.glob("*.key"))
+    for path in private:
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield Finding("data", "fail", f"{path} is open to other users.", f"Run `chmod go= {path}`.")
+    if not os.access(home.data, os.W_OK):
+        yield Finding("data", "fail", f"{home.data} may not be written to.", "Check its owner, mode and mount.")
+    free = shutil.disk_usage(home.data).free
+    if free < _LEAST_FREE:
+        yield Finding("data", "fail", f"{free // 2**20} MiB are free on its disk.", "Make room: no line, no call.")
+    yield Finding("data", "ok", f"{home.data}, {free // 2**20} MiB free.")
+
+
+def _database(home: Home) -> Iterator[Finding]:
+    with opened_store(home) as store:
+        now = store.now()
+        last = store.look(lambda tx: next(tx.ledger.lines(newest_first=True, limit=1), None))
+        keys = [key for key in store.look(lambda tx: tx.people.keys(home.settings.tenant)) if key.usable(now)]
+        stops = store.look(lambda tx: tx.switches.all(home.settings.tenant))
+        unknown = store.look(lambda tx: tx.actions.unsettled())
+    yield Finding("database", "ok", f"{home.database}, {last.seq if last else 0} ledger lines.")
+    yield from _clock(last.text if last else None, now)
+    if keys:
+        yield Finding("keys", "ok", f"{len(keys)} active.")
+    else:
+        yield Finding("keys", "warn", "Nobody has an active key.", "Run `holdgate keys create NAME`.")
+    for stop in stops:
+        what = f"{stop.scope} {stop.target}".rstrip()
+        yield Finding("switches", "warn", f"Stopped: {what}, because: {stop.because}", f"`holdgate resume {what}`")
+    for row in unknown:
+        yield Finding("outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate resolve`.")
+
+
+def _clock(last_line: str | None, now: int) -> Iterator[Finding]:
+    import json
+
+    if last_line is not None and json.loads(last_line)["at"] > now + _CLOCK_SLACK_MS:
+        yield Finding("clock", "fail", "The clock is behind the ledger's last line.", "Set it; expiries follow it.")
+    else:
+        yield Finding("clock", "ok", "Not behind the ledger.")
+
+
+def _connectors(home: Home) -> Iterator[Finding]:
+    catalogue = catalogue_of(home)
+    names = ", ".join(connector.name for connector in catalogue.connectors)
+    yield Finding("connectors", "ok", f"{len(catalogue.tools)} tools of {names}.")
+
+
+def _policies(home: Home) -> Iterator[Finding]:
+    from gateway.policy import load
+
+    try:
+        tools = catalogue_of(home).tools
+    except StartupError:
+        yield Finding("policies", "warn", "Not looked at, because the connectors do not load.")
+        return
+    policy = load(home.policies, tools)
+    yield Finding("policies", "ok", f"{len(policy.documents)} are sound, and every example holds.")
+
+
+def _vault(home: Home) -> Iterator[Finding]:
+    try:
+        connectors = catalogue_of(home).connectors
+    except StartupError:
+        connectors = ()
+    references = sorted({connector.credential for connector in connectors if connector.credential})
+    yield from asyncio.run(_ask_vault(home, references))
+
+
+async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
+    from gateway.app import open_vault
+    from vault.reference import Reference
+
+    vault = open_vault(home)
+    try:
+        try:
+            found = [Finding("vault", "ok", await vault.check())]
+        except CredentialUnavailable as down:
+            return [Finding("vault", "fail", str(down))]
+        for reference in references:
+            try:
+                await vault.read(Reference.parse(reference))
+            except CredentialUnavailable as missing:
+                remedy = f"Run `holdgate secret set {reference}`, or set it in the vault."
+                found.append(Finding("credential", "fail", str(missing), remedy))
+            else:
+                found.append(Finding("credential", "ok", f"{reference} has a value."))
+        return found
+    finally:
+        await vault.close()
+
+
+def _server(home: Home) -> Iterator[Finding]:
+    import urllib.error
+    import urllib.request
+
+    ready = home.url.removesuffix("/mcp") + "/readyz"
+    # Proxies of the environment are for the way out, and this is ourselves.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(ready, timeout=_REACH_SECONDS):
+            yield Finding("server", "ok", f"Answers at {home.url}.")
+    except urllib.error.HTTPError as answer:
+        yield Finding("server", "fail", f"Something at {ready} answers {answer.code}.", "See the server's log.")
+    except OSError:
+        yield Finding("server", "warn", f"Nothing answers at {home.url}.", "Start it with `holdgate serve`.")

@@ -1,0 +1,132 @@
+"""`init`: a folder with settings, policies, keys and an empty ledger, ready to serve."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.invocation import CONFIG_FILE, AsJson
+from gateway.errors import StartupError
+
+if TYPE_CHECKING:
+    from gateway.settings import Home
+
+OPERATOR = "operator"
+AGENT = "support-agent"
+POLICIES = ("support-agents.yaml", "operators.yaml")
+
+SETTINGS = """\
+# Holdgate's settings. Relative paths start at this file's folder. An unknown or misspelled key stops the start.
+# `holdgate doctor` checks what this file leads to.
+
+# Everything that must be backed up: the ledger, the gateway's key, the vault's file. Belongs to one user only.
+data: holdgate-data
+
+listen:
+  host: 127.0.0.1
+  port: 8420
+  # public_url: https://tools.example.com   # how clients reach it, behind a proxy that speaks TLS
+
+# Who may make which call: files, or folders of them. Edits are picked up without a restart.
+policies: [policies]
+
+# Modules, .py files, folders of them, or `holdgate.connectors` for installed packages. These three are examples,
+# for the sandbox company of `holdgate demo`; put your own beside or instead of them.
+connectors:
+  - connectors.billing
+  - connectors.crm
+  - connectors.tickets
+
+# What this installation sets about a connector. Agents never choose a host.
+# connector:
+#   billing: {base_url: "https://billing.example.com", credential: "kv/billing/refunds#token"}
+
+# Credentials of the systems of record; `holdgate secret set` fills it. Keep the passphrase's file out of the back-up
+# that holds the vault's file, or set HOLDGATE_VAULT_PASSPHRASE instead.
+vault:
+  kind: local
+  passphrase_file: vault.passphrase
+
+# limits: {calls_per_minute: 600, pending_holds: 20}
+log_level: info
+"""
+
+GITIGNORE = "# Keys, credentials and the ledger are nobody else's business.\n/holdgate-data/\n/vault.passphrase\n"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path("."),
+    json_output: AsJson = False,
+) -> None:
+    """Write settings, policies and keys for a new gateway. Overwrites nothing."""
+    from gateway.cli.output import emit, say
+    from gateway.settings import Home
+    from gateway.setup import prepare
+
+    settings = folder / CONFIG_FILE
+    files = {settings: SETTINGS} | {folder / "policies" / name: _packaged(name) for name in POLICIES}
+    _write_all(files, folder / ".gitignore")
+    home = Home(settings)
+    prepare(home)
+    kept = _people(home)
+    if json_output:
+        emit({"config": str(home.file), "data": str(home.data), "url": home.url, "keys": kept})
+        return
+    config = "" if folder == Path(".") else f" --config {settings}"
+    say(
+        f"Wrote {settings}, {len(POLICIES)} policies, and a data folder.",
+        f"Keys were made and kept for {OPERATOR} (you) and {AGENT} (a first agent), in {home.keys}.",
+        "",
+        "Next:",
+        f"  holdgate{config} secret set kv/acme/billing#api_key   # a credential for each connector",
+        f"  holdgate{config} doctor                               # what is still missing",
+        f"  holdgate{config} keys create NAME --kind human --group finance --role approver --keep",
+        f"  holdgate{config} serve",
+        f"  holdgate{config} connect claude                       # how an agent gets in",
+    )
+
+
+def _packaged(name: str) -> str:
+    return resources.files("policies").joinpath(name).read_text(encoding="utf-8")
+
+
+def _write_all(files: dict[Path, str], gitignore: Path) -> None:
+    for path in files:
+        if path.exists():
+            raise StartupError(
+                "There is a file already, and init overwrites nothing.",
+                file=str(path),
+                remedy="Choose another folder, or move the file away.",
+            )
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as broken:
+            raise StartupError(
+                f"The file cannot be written: {broken.strerror}.",
+                file=str(path),
+                remedy="Choose a folder that you may write to.",
+            ) from broken
+    if not gitignore.exists():
+        gitignore.write_text(GITIGNORE, encoding="utf-8")
+
+
+def _people(home: Home) -> dict[str, str]:
+    """An operator and a first agent: name -> the file of the kept key."""
+    from gateway.cli.invocation import opened_store
+    from gateway.cli.whoami import os_user
+    from gateway.model import Kind, Principal, Role
+    from gateway.setup import admit, keep_key
+
+    tenant = home.settings.tenant
+    roles = frozenset({Role.CALLER, Role.OPERATOR, Role.AUDITOR})
+    people = (
+        Principal(tenant, OPERATOR, Kind.HUMAN, groups=frozenset({"operators"}), roles=roles),
+        Principal(tenant, AGENT, Kind.AGENT, groups=frozenset({"support"}), owner=OPERATOR),
+    )
+    with opened_store(home) as store:
+        return {person.id: str(keep_key(home, person.id, admit(store, person, by=os_user()))) for person in people}

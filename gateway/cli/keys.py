@@ -1,0 +1,204 @@
+"""`keys`: who may present themselves, and with which key (semantics.md A-3, A-5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
+from gateway.cli.whoami import NAME, acting
+from gateway.errors import HoldgateError
+from gateway.model import Event, Kind, Principal, Role
+
+if TYPE_CHECKING:
+    from gateway.store.transaction import Transaction
+
+app = typer.Typer(no_args_is_help=True, help="Principals and their keys.")
+
+
+def _name(text: str) -> str:
+    if not NAME.match(text):
+        raise typer.BadParameter("Use a-z, 0-9, dot, dash and underscore, at most 64.")
+    return text
+
+
+Name = Annotated[str, typer.Argument(callback=_name, help="The principal's name.")]
+
+
+@app.command("create")
+def create(
+    ctx: typer.Context,
+    name: Name,
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Of a new principal: agent unless given.")] = None,
+    group: Annotated[list[str] | None, typer.Option("--group", help="A group of policies; may be repeated.")] = None,
+    role: Annotated[
+        list[Role] | None, typer.Option("--role", help="A duty; may be repeated. caller, unless given.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Who answers for an agent; never approves it.")] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3650, help="Until the key expires; else never.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the key in the data folder, and do not print it.")] = False,
+    as_name: AsName = None,
+    json_output: AsJson = False,
+) -> None:
+    """Make a key, and its principal if it is new. The key is shown once. Options given change an existing principal."""
+    from gateway.cli.output import emit, say
+    from gateway.identity.api_keys import create_key
+    from gateway.setup import keep_key
+
+    home = Invocation.of(ctx).home()
+    tenant = home.settings.tenant
+    with opened_store(home) as store:
+        by = acting(home, store, as_name)
+
+        def make(tx: Transaction) -> tuple[Principal, str]:
+            before = tx.people.get(tenant, name)
+            groups = frozenset(group) if group else (before.groups if before else frozenset())
+            roles = frozenset(role) if role else (before.roles if before else frozenset({Role.CALLER}))
+            wanted = Principal(
+                tenant,
+                name,
+                kind or (before.kind if before else Kind.AGENT),
+                groups=groups,
+                roles=roles,
+                owner=owner or (before.owner if before else None),
+            )
+            if wanted != before:
+                _check_duties(wanted)
+                tx.people.put(wanted)
+                tx.ledger.append(Event.KEY, change="principal", by=by, **_described(wanted))
+            return wanted, create_key(tx, wanted, by=by, days=days)
+
+        principal, token = store.transact(make)
+    kept = str(keep_key(home, name, token)) if keep else None
+    if json_output:
+        emit({**_described(principal), "id": token.split("_")[1], "key": None if kept else token, "kept": kept})
+    elif kept:
+        say(f"Kept the key of {name} in {kept}.")
+    else:
+        say(token)
+        typer.echo("This key is shown once. Hand it over by a safe way; only its hash is stored.", err=True)
+
+
+def _check_duties(principal: Principal) -> None:
+    """Only humans approve (semantics.md H-5), and whoever runs the gateway does not decide in it (A-5)."""
+    if Role.APPROVER in principal.roles and principal.kind is not Kind.HUMAN:
+        raise HoldgateError(
+            f"Only a human may approve, and {principal.id} is of kind {principal.kind}. Add --kind human."
+        )
+    if {Role.APPROVER, Role.OPERATOR} <= principal.roles:
+        raise HoldgateError("Nobody is approver and operator at once. Make two principals.")
+
+
+def _described(principal: Principal) -> dict[str, object]:
+    return {
+        "tenant": principal.tenant,
+        "principal": principal.id,
+        "kind": str(principal.kind),
+        "groups": sorted(principal.groups),
+        "roles": sorted(map(str, principal.roles)),
+        "owner": principal.owner,
+    }
+
+
+@app.command("ls")
+def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Show principals and the ids of their keys, never a key."""
+    from gateway.cli.output import emit, moment, table
+
+    home = Invocation.of(ctx).home()
+    tenant = home.settings.tenant
+    with opened_store(home) as store:
+        people = store.look(lambda tx: tx.people.all(tenant))
+        keys = store.look(lambda tx: tx.people.keys(tenant))
+        now = store.now()
+    listed = [
+        {
+            **_described(person),
+            "enabled": enabled,
+            "keys": [
+                {
+                    "id": key.id,
+                    "created_at": moment(key.created_at),
+                    "expires_at": moment(key.expires_at),
+                    "state": "active" if key.usable(now) else "revoked" if key.revoked_at else "expired",
+                }
+                for key in keys
+                if key.principal == person.id
+            ],
+        }
+        for person, enabled in people
+    ]
+    if json_output:
+        emit(listed)
+        return
+    table(
+        ("principal", "kind", "groups", "roles", "owner", "enabled", "keys"),
+        (
+            (
+                person.id,
+                person.kind,
+                " ".join(sorted(person.groups)),
+                " ".join(sorted(person.roles)),
+                person.owner,
+                "yes" if enabled else "no",
+                ", ".join(
+                    key.id + ("" if key.usable(now) else " (revoked)" if key.revoked_at else " (expired)")
+                    for key in keys
+                    if key.principal == person.id
+                ),
+            )
+            for person, enabled in people
+        ),
+    )
+
+
+@app.command("revoke")
+def revoke(
+    ctx: typer.Context,
+    id: Annotated[str, typer.Argument(help="The key's id, from `keys ls`.")],
+    as_name: AsName = None,
+) -> None:
+    """Make a key useless, from the next dispatch on."""
+    from gateway.cli.output import say
+    from gateway.identity.api_keys import revoke_key
+
+    home = Invocation.of(ctx).home()
+    with opened_store(home) as store:
+        by = acting(home, store, as_name)
+        if not store.transact(lambda tx: revoke_key(tx, home.settings.tenant, id, by=by)):
+            raise HoldgateError(f"There is no active key {id}. See `holdgate keys ls`.")
+    say(f"Revoked {id}.")
+
+
+@app.command("disable")
+def disable(ctx: typer.Context, name: Name, as_name: AsName = None) -> None:
+    """Shut a principal out, with all its keys."""
+    _enable(ctx, name, as_name, enabled=False)
+
+
+@app.command("enable")
+def enable(ctx: typer.Context, name: Name, as_name: AsName = None) -> None:
+    """Let a disabled principal in again."""
+    _enable(ctx, name, as_name, enabled=True)
+
+
+def _enable(ctx: typer.Context, name: str, as_name: str | None, *, enabled: bool) -> None:
+    from gateway.cli.output import say
+
+    home = Invocation.of(ctx).home()
+    tenant, change = home.settings.tenant, "enabled" if enabled else "disabled"
+    with opened_store(home) as store:
+        by = acting(home, store, as_name)
+
+        def switch(tx: Transaction) -> bool:
+            if not tx.people.enable(tenant, name, enabled):
+                return False
+            tx.ledger.append(Event.KEY, tenant=tenant, principal=name, change=change, by=by)
+            return True
+
+        if not store.transact(switch):
+            raise HoldgateError(f"There is no principal {name}. See `holdgate keys ls`.")
+    say(f"{name} is {change}.")

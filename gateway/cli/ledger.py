@@ -1,0 +1,177 @@
+"""`ledger`: what was recorded, told line by line, as one action's story, or proven whole (semantics.md L)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.invocation import AsJson, Invocation, keyring_of, opened_store
+from gateway.errors import HoldgateError, StartupError
+from gateway.model import Event, LedgerLine
+
+if TYPE_CHECKING:
+    from gateway.store.transaction import Transaction
+
+app = typer.Typer(no_args_is_help=True, help="Read the ledger, and verify it.")
+
+_LOOK_SECONDS = 0.25
+_AGO = re.compile(r"^([1-9][0-9]{0,8})([smhd])$")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@app.command("tail")
+def tail(
+    ctx: typer.Context,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="How many.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Show the newest lines. With --json, one object a line."""
+    home = Invocation.of(ctx).home()
+    tenant = home.settings.tenant
+    with opened_store(home) as store, contextlib.suppress(KeyboardInterrupt):
+        newest, seen = store.look(
+            lambda tx: (
+                list(tx.ledger.lines(tenant=tenant, newest_first=True, limit=lines)),
+                tx.ledger.head()[0],
+            )
+        )
+        _print_lines(reversed(newest), json_output)
+        while follow:
+            if store.changed():
+                fresh = store.look(partial(_after, seen, tenant))
+                seen = fresh[-1].seq if fresh else seen
+                _print_lines(fresh, json_output)
+            time.sleep(_LOOK_SECONDS)
+
+
+@app.command("query")
+def query(
+    ctx: typer.Context,
+    tool: Annotated[str | None, typer.Option("--tool", help="Lines about this tool.")] = None,
+    principal: Annotated[str | None, typer.Option("--principal", help="Lines about this principal.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Lines of this task.")] = None,
+    event: Annotated[Event | None, typer.Option("--event", help="Lines of this event.", case_sensitive=False)] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Such as `15m`, `24h`, `7d` ago, or an RFC 3339 time.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Show the lines that match every option given, oldest first. With --json, one object a line."""
+    home = Invocation.of(ctx).home()
+    with opened_store(home) as store:
+        start = 0 if since is None else _moment(since, store.now())
+        tenant, about = home.settings.tenant, event and str(event)
+        found = store.look(
+            lambda tx: list(tx.ledger.lines(tenant=tenant, tool=tool, principal=principal, task=task, event=about))
+        )
+    _print_lines((line for line in found if json.loads(line.text)["at"] >= start), json_output)
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="The action's id, or the beginning of it.")],
+    bodies: Annotated[bool, typer.Option("--bodies", help="Decrypt its arguments, context and outcome.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Tell the whole story of one action, in order."""
+    from gateway.cli.output import emit
+    from gateway.cli.short_ids import action_id
+    from gateway.cli.story import print_story
+    from gateway.evidence import opened
+
+    home = Invocation.of(ctx).home()
+    keyring = keyring_of(home)
+
+    def look(tx: Transaction) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+        id = action_id(tx, home.settings.tenant, action)
+        kinds = ("arguments", "context", "outcome") if bodies else ()
+        kept = {kind: opened(tx, keyring, id, kind) for kind in kinds}
+        return id, [_facts(line) for line in tx.ledger.lines(action=id)], kept
+
+    with opened_store(home) as store:
+        id, lines, kept = store.look(look)
+    if json_output:
+        emit({"action_id": id, "lines": lines} | ({"bodies": kept} if bodies else {}))
+    else:
+        print_story(id, lines, kept)
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    anchor: Annotated[
+        Path | None, typer.Option("--anchor", help="Checkpoints kept elsewhere; else those in the data folder.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
+    """Verify the ledger, offline. Exits 0 sound, 1 tampered, 2 gap, 3 unanchored, 4 the story makes no sense."""
+    from gateway.cli.output import emit, say
+    from gateway.ledger.checkpoint import notes_in
+    from gateway.ledger.verify import verify as check
+
+    home = Invocation.of(ctx).home()
+    keyring = keyring_of(home)
+    if anchor is not None and not notes_in(anchor):
+        raise StartupError(
+            "There is no checkpoint in this file.", file=str(anchor), remedy="Name a copy of checkpoints.notes."
+        )
+    with opened_store(home) as store:
+        published = anchor or home.checkpoints
+        report = store.look(lambda tx: check(tx, keyring.head_mac, keyring.checkpoint_key.public_key(), published))
+    if json_output:
+        emit(
+            {
+                "verdict": report.verdict.name.lower(),
+                "lines": report.lines,
+                "findings": report.findings,
+                "unknown": report.unknown,
+            }
+        )
+    else:
+        say(f"{report.verdict.name.lower()}: {report.lines} lines.", *report.findings)
+        for id in report.unknown:
+            say(f"Unknown outcome: {id}. Settle it with `holdgate resolve`.")
+    raise typer.Exit(int(report.verdict))
+
+
+def _after(seen: int, tenant: str, tx: Transaction) -> list[LedgerLine]:
+    return list(tx.ledger.lines(after=seen, tenant=tenant))
+
+
+def _facts(line: LedgerLine) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(line.text)
+    return {**facts, "hash": line.hash}
+
+
+def _print_lines(lines: Iterable[LedgerLine], json_output: bool) -> None:
+    from gateway.cli.output import console, emit
+    from gateway.cli.story import one_line
+
+    out = console()
+    for line in lines:
+        if json_output:
+            emit(_facts(line))
+        else:
+            out.print(one_line(_facts(line)))
+
+
+def _moment(text: str, now: int) -> int:
+    """Milliseconds since the epoch."""
+    if ago := _AGO.match(text):
+        return now - int(ago[1]) * _SECONDS[ago[2]] * 1000
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise HoldgateError(f"{text!r} is no time. Write `15m`, `24h`, `7d`, or an RFC 3339 time.") from None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,63 @@
+"""What a verb prints: JSON for programs, tables for people. Nothing is ever read as markup (semantics.md H-12)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.inert import inert
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes text for text: no markup, no emoji names, no guessed colours."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def say(*lines: str) -> None:
+    """Lines of our own words on stdout."""
+    for line in lines:
+        console().print(line)
+
+
+def emit(value: Any) -> None:
+    """One JSON value on stdout. ASCII only, so that no character in it can act on a terminal."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table; every cell is inert. Columns wrap on a terminal, and never when piped."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text("" if cell is None else inert(cell)) for cell in row))
+    out = console()
+    if not out.is_terminal:
+        out.width = 10_000
+    out.print(grid)
+
+
+def moment(milliseconds: int | None) -> str | None:
+    """A store time as RFC 3339, in UTC."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def span(milliseconds: int) -> str:
+    """A length of time in two words or fewer, such as `12 min` or `over`."""
+    seconds = milliseconds // 1000
+    if seconds <= 0:
+        return "over"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,92 @@
+"""`policy`: are the policies sound, and do they say what their examples expect?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from gateway.cli.invocation import AsJson, Invocation, catalogue_of
+from gateway.errors import StartupError
+
+if TYPE_CHECKING:
+    from gateway.catalogue import Catalogue
+    from gateway.policy.examples import ExampleResult
+    from gateway.settings import Home
+
+app = typer.Typer(no_args_is_help=True, help="Check policies, and run their examples.")
+
+
+@app.command("check")
+def check(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Read the policies as the server does, and tell every problem with its file and line."""
+    from gateway.cli.output import emit, say
+    from gateway.policy import load
+
+    home = Invocation.of(ctx).home()
+    catalogue = catalogue_of(home)
+    try:
+        policy = load(home.policies, catalogue.tools)
+    except StartupError as wrong:
+        if not json_output:
+            raise
+        problems = [
+            {"file": problem.file, "line": problem.line, "message": problem.message, "remedy": problem.remedy or None}
+            for problem in wrong.problems
+        ]
+        emit({"ok": False, "hash": None, "problems": problems})
+        raise typer.Exit(3) from None
+    if json_output:
+        emit({"ok": True, "hash": policy.hash, "problems": []})
+    else:
+        say(f"{len(policy.documents)} policies are sound, for {len(catalogue.tools)} tools. Hash {policy.hash}.")
+
+
+@app.command("test")
+def run_examples(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Run the examples of all policies, and print each with its verdict."""
+    from gateway.cli.output import emit, say
+
+    home = Invocation.of(ctx).home()
+    results = _run(home, catalogue_of(home))
+    failed = [result for result in results if not result.passed]
+    if json_output:
+        emit([_described(result) for result in results])
+    else:
+        for result in results:
+            example = result.example
+            verdict = result.decision.verdict if result.decision else "impossible"
+            say(f"{'ok  ' if result.passed else 'FAIL'} {result.file}:{result.line} {example.call}: {verdict}")
+            if result.problem:
+                say(f"     {result.problem.message}")
+        say(f"{len(results) - len(failed)} of {len(results)} examples hold.")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run(home: Home, catalogue: Catalogue) -> list[ExampleResult]:
+    """Every example, failing ones too; anything else that is wrong is raised."""
+    from gateway.documents import load
+    from gateway.policy import Policy, examples
+    from gateway.policy.check import check as check_terms
+    from gateway.policy.document import PolicyDocument
+
+    files = [file for path in home.policies for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
+    documents = [load(file, PolicyDocument) for file in files]
+    # "Not complete" leaves out the examples, which are told one by one here.
+    check_terms(documents, catalogue.tools, complete=False)
+    policy = Policy(documents, catalogue.tools)
+    return [result for document in documents for result in examples.run(document, policy, catalogue.tools)]
+
+
+def _described(result: ExampleResult) -> dict[str, object]:
+    return {
+        "file": result.file,
+        "line": result.line,
+        "tool": result.example.call,
+        "expect": result.example.expect,
+        "verdict": str(result.decision.verdict) if result.decision else None,
+        "rules": [rule.id for rule in result.decision.rules] if result.decision else [],
+        "ok": result.passed,
+        "message": result.problem.message if result.problem else None,
+    }

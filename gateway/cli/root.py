@@ -1,0 +1,129 @@
+"""`holdgate`: the options before every verb, and the last boundary, where errors become one sentence each."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gateway import __version__
+from gateway.cli import (
+    approvals,
+    call,
+    connect,
+    demo,
+    doctor,
+    initialise,
+    keys,
+    ledger,
+    policy,
+    secret,
+    serve,
+    switches,
+    tools,
+)
+from gateway.cli import resolve as resolving
+from gateway.cli.inert import inert
+from gateway.cli.invocation import Invocation
+from gateway.errors import HoldgateError, StartupError
+
+
+class ExitCode(IntEnum):
+    """What the shell learns. `ledger verify` has its own, 0 to 4 (semantics.md L-7)."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    STARTUP = 3
+
+
+class Boundary(TyperGroup):
+    """Tells our own errors in one clean line each, on stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except HoldgateError as failed:
+            if ctx.params.get("debug"):
+                traceback.print_exc()
+            raise typer.Exit(_told(failed)) from None
+
+
+def _told(failed: HoldgateError) -> ExitCode:
+    if not isinstance(failed, StartupError):
+        print(f"holdgate: {inert(str(failed))}", file=sys.stderr)
+        return ExitCode.REFUSED
+    for problem in failed.problems:
+        print(f"holdgate: {inert(str(problem))}", file=sys.stderr)
+    return ExitCode.STARTUP
+
+
+app = typer.Typer(
+    cls=Boundary,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="The tool gateway between agents and systems of record.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 wrong settings or data folder.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"holdgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Settings file. Default: $HOLDGATE_CONFIG, else ./holdgate.yaml."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    ctx.obj = Invocation.from_options(config, debug=debug)
+
+
+app.command("init")(initialise.init)
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("connect")(connect.connect)
+app.add_typer(tools.app, name="tools")
+app.add_typer(policy.app, name="policy")
+app.command("call")(call.call)
+app.add_typer(approvals.app, name="approvals")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secret.app, name="secret")
+app.add_typer(switches.kill, name="kill")
+app.add_typer(switches.resume, name="resume")
+app.command("resolve")(resolving.resolve)
+
+
+def main() -> None:
+    """Run the command line, and exit with an `ExitCode`."""
+    try:
+        app()
+    except Exception as broken:
+        if "--debug" in sys.argv:
+            raise
+        print(
+            f"holdgate: This is a fault of Holdgate itself ({type(broken).__name__}). Run it again with --debug before"
+            " the verb, and report what it shows.",
+            file=sys.stderr,
+        )
+        sys.exit(ExitCode.REFUSED)
