@@ -144,7 +144,6 @@ class Broker:
             current = self._flights.get(name) is asyncio.current_task()
             if current:
                 del self._flights[name]
-                self._cache.pop(name, None)
         if current:  # else it was invalidated meanwhile, and may be the very value that was refused
             self._cache[name] = _Cached(lease, started + keep)
         return lease

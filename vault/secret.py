@@ -49,17 +49,8 @@ class Secret:
     def __format__(self, spec: str) -> str:
         return _HIDDEN
 
-    def __copy__(self) -> NoReturn:
-        raise TypeError("a Secret cannot be copied")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError("a Secret cannot be copied")
-
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a Secret cannot be pickled")
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("a Secret has no state to hand out")
+        raise TypeError("a Secret cannot be copied or pickled")
 
     def __init_subclass__(cls) -> NoReturn:
         raise TypeError("Secret is final: a subclass would get a __dict__")

@@ -163,6 +163,19 @@ async def test_a_value_that_the_upstream_refused_is_read_again(permit: Mint) -> 
     assert [lease.version for lease in leases if lease] == ["1", "2", "3", "3"]
 
 
+async def test_a_value_that_was_refused_while_it_was_read_is_not_kept(permit: Mint) -> None:
+    """C-3: a read overtaken by an invalidation serves those who waited for it, and nobody after."""
+    shelf = Shelf()
+    shelf.open.clear()
+    broker = Broker(shelf)
+    early = asyncio.create_task(broker.lease(permit(TOKEN)))
+    await asyncio.wait_for(shelf.asked.wait(), 5)
+    broker.invalidate(TOKEN)
+    shelf.open.set()
+    leases = [await early, await broker.lease(permit(TOKEN))]
+    assert [lease.version for lease in leases if lease] == ["1", "2"]
+
+
 async def test_redaction_learns_a_value_before_anyone_can_use_it(permit: Mint) -> None:
     """C-6: `on_secret` sees each value first; when it fails, there is no lease."""
     learned: list[str] = []

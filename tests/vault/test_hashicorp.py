@@ -105,23 +105,60 @@ async def test_a_wrapped_secret_id_is_opened_once(openbao: OpenBao) -> None:
     role_id, wrapping = openbao.role("wrapped"), openbao.wrapped_secret_id("wrapped")
     auth = AppRoleAuth(role_id, Secret(wrapping), wrapped=True, role="wrapped")
     async with opened(openbao, auth) as vault:
-        assert (await vault.read(at("wrapped"))).secret.expose() == "t"
+        first = await vault.read(at("wrapped"))
+        openbao.admin.auth.token.revoke_accessor(first.accessor)
+        again = await vault.read(at("wrapped"))
+        assert again.secret.expose() == "t"
+        assert again.accessor != first.accessor, "signed in anew with the secret_id it had unwrapped"
     async with opened(openbao, auth) as thief:
         with pytest.raises(CredentialUnavailable, match=r"billing/wrapped#token.*opened before.*stolen"):
             await thief.read(at("wrapped"))
 
 
 async def test_a_caller_that_gives_up_does_not_lose_the_wrapped_secret_id(openbao: OpenBao) -> None:
-    """C-1: signing in goes on when the read that began it is cancelled."""
+    """C-1: signing in goes on when the read that began it is cancelled while the secret_id is on its way."""
     openbao.store("billing/patient", token="t")
     role_id, wrapping = openbao.role("patient"), openbao.wrapped_secret_id("patient")
-    async with opened(openbao, AppRoleAuth(role_id, Secret(wrapping), wrapped=True)) as vault:
+    unwrapping, go_on = asyncio.Event(), asyncio.Event()
+    connections: list[asyncio.Task[Any] | None] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        there = await asyncio.open_connection("127.0.0.1", int(openbao.address.rpartition(":")[2]))
+
+        async def requests() -> None:
+            while sent := await reader.read(65536):
+                if b"wrapping/unwrap" in sent:
+                    unwrapping.set()
+                there[1].write(sent)
+            there[1].close()
+
+        async def answers() -> None:
+            while answer := await there[0].read(65536):
+                if unwrapping.is_set():
+                    await go_on.wait()
+                writer.write(answer)
+            writer.close()
+
+        await asyncio.gather(requests(), answers())
+        await asyncio.gather(there[1].wait_closed(), writer.wait_closed())
+
+    slow = await asyncio.start_server(forward, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
+    vault = HashicorpVault(address, AppRoleAuth(role_id, Secret(wrapping), wrapped=True))
+    try:
         hasty = asyncio.create_task(vault.read(at("patient")))
-        await asyncio.sleep(0)
+        await asyncio.wait_for(unwrapping.wait(), PATIENCE)
         hasty.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hasty
+        go_on.set()
         assert (await vault.read(at("patient"))).secret.expose() == "t"
+    finally:
+        go_on.set()
+        await vault.close()
+        slow.close()
+        await asyncio.gather(*(connection for connection in connections if connection))
 
 
 async def test_a_wrapping_token_from_elsewhere_is_not_opened(openbao: OpenBao) -> None:
@@ -303,6 +340,30 @@ async def test_nothing_is_taken_from_the_environment(
         assert (await vault.read(at("environment"))).secret.expose() == "t"
         with pytest.raises(CredentialUnavailable, match="denies permission"):
             await vault.read(Reference("kv", "private/thing", "token"))
+
+
+async def test_a_stray_token_is_not_shown_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """C-2: a login carries no token that happens to stand in the environment, and names itself a vault request."""
+    monkeypatch.setenv("VAULT_TOKEN", CANARY)
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        vault = HashicorpVault(address, AppRoleAuth("role", Secret("id")), namespace="team")
+        with pytest.raises(CredentialUnavailable, match="not ready"):
+            await vault.read(at("stray"))
+        await vault.close()
+    (head,) = heads
+    assert CANARY.encode() not in head
+    assert b"X-Vault-Namespace: team" in head
+    assert b"X-Vault-Request: true" in head
 
 
 async def test_https_is_verified(tmp_path: Path, authority: tuple[Path, Path]) -> None:

@@ -48,6 +48,7 @@ def test_expose_gives_the_value() -> None:
         lambda secret: "%s %r" % (secret, secret),  # noqa: UP031 - what logging does
         lambda secret: repr([secret, {"k": secret}, Holder(secret), Model(secret=secret)]),
         lambda secret: pretty_repr(Holder(secret)),
+        lambda secret: repr(secret.__getstate__()),
         lambda secret: " ".join(repr(getattr(secret, name)) for name in dir(secret) if name != "__dict__"),
         lambda secret: json.dumps(Model(secret=secret).model_dump(), default=str),
         lambda secret: json.dumps(Model(secret=secret).model_dump(mode="json", fallback=str)),
@@ -73,7 +74,6 @@ def test_no_way_of_printing_shows_it(show: Callable[[Secret], str]) -> None:
         lambda secret: secret.__dict__,
         lambda secret: asdict(Holder(secret)),
         lambda secret: secret + "",
-        lambda secret: secret.__getstate__(),
         lambda secret: Model(secret=secret).model_dump_json(),
         lambda secret: TypeAdapter(Any).dump_json(secret),
         lambda secret: type("Sub", (Secret,), {}),
