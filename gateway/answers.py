@@ -27,7 +27,8 @@ class Answer:
     """An upstream's answer, with every known credential already taken out of its body."""
 
     status: int
-    retry_after: str | None
+    retry_after: float | None
+    """Seconds the upstream asked to wait."""
     body: bytes | None
     """None when it could not be read; `flaw` says why."""
     flaw: str = ""
@@ -44,6 +45,22 @@ def value_of(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], 
     if 200 <= answer.status <= 299:
         return _parsed(answer, mutates=mutates)
     raise _refused(answer, mutates=mutates, definite_errors=definite_errors, redactor=redactor)
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """`Retry-After` in seconds from now, from either of its two forms; None when it says nothing usable."""
+    if not retry_after:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT)
 
 
 def not_sent(message: str) -> UpstreamError:
@@ -108,36 +125,23 @@ def _refused(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], 
             f"{said}: it did nothing, and asks to wait.",
             effect="none",
             status=status,
-            retry_after=_seconds(answer.retry_after),
+            retry_after=answer.retry_after,
         )
     if 400 <= status <= 499 and status != 408:
         quote = _quote(answer.body, redactor)
         return UpstreamError(
             "upstream_rejected", f'{said} and said: "{quote}"' if quote else f"{said}.", effect="none", status=status
         )
-    wait = _seconds(answer.retry_after)
     if not mutates:
         problem = f"{said}, a redirect, which is not followed." if 300 <= status <= 399 else f"{said}."
-        return UpstreamError("upstream_failed", problem, effect="none", status=status, retry_after=wait)
+        return UpstreamError("upstream_failed", problem, effect="none", status=status, retry_after=answer.retry_after)
     return UpstreamError(
-        "outcome_unknown", f"{said}. The write may have happened.", effect="unknown", status=status, retry_after=wait
+        "outcome_unknown",
+        f"{said}. The write may have happened.",
+        effect="unknown",
+        status=status,
+        retry_after=answer.retry_after,
     )
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """`Retry-After` in seconds from now, from either of its two forms; None when it says nothing usable."""
-    if not retry_after:
-        return None
-    text = retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), _LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT)
 
 
 def _quote(body: bytes | None, redactor: Redactor) -> str:

@@ -99,20 +99,14 @@ def base_of(connector: Connector) -> str:
         StartupError: the URL has no host, user info, a query or a fragment, an address that is refused, or is
             plain http without `internal`; or a header is named that the gateway sets itself.
     """
-    parts = urlsplit(connector.base_url)
+    problem = "is not `https://host[:port][/prefix]`"
     try:
-        host, _ = parts.hostname, parts.port
+        parts = urlsplit(connector.base_url)
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
-        host = None
-    if (
-        not host
-        or not _HOST.fullmatch(host)
-        or parts.username is not None
-        or parts.password is not None
-        or parts.query
-        or parts.fragment
-    ):
-        raise _bad_base(connector, "is not `https://host[:port][/prefix]`", "Correct it; credentials go to the vault.")
+        raise _bad_base(connector, problem, "Correct it.") from None
+    if not _HOST.fullmatch(host) or "@" in parts.netloc or parts.query or parts.fragment:
+        raise _bad_base(connector, problem, "Correct it; credentials go to the vault.")
     if parts.scheme not in ("https", "http") or (parts.scheme == "http" and not connector.internal):
         raise _bad_base(connector, "is not https", "Use https, or set internal=True for a host of your own network.")
     literal = host if ":" in host or host.replace(".", "").isdigit() else None

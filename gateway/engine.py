@@ -95,7 +95,8 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
                 trace_request_ctx=attempt,
             )
         except asyncio.CancelledError as cancelled:
-            # The frames below hold the signed headers, so they are not handed on.
+            # This frame and those below hold the signed headers, which are not handed on.
+            del request
             raise cancelled.with_traceback(None) from None
         except httpx.TransportError as known:
             failure = known.with_traceback(None)

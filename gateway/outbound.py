@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias
 import httpx
 
 from gateway import strict_json
-from gateway.answers import Answer, after_a_write, blocked, not_sent, unanswered, value_of
+from gateway.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
 from gateway.connector import JSON, Connector, Tool
 from gateway.egress import EgressRefused, base_of
 from gateway.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused
@@ -258,7 +258,7 @@ class _Passage:
         return await self._received(response)
 
     async def _received(self, response: httpx.Response) -> Answer:
-        status, retry_after = response.status_code, response.headers.get("Retry-After")
+        status, retry_after = response.status_code, seconds_of(response.headers.get("Retry-After"))
         if status == 401 and self._permit.credential is not None:
             self._broker.invalidate(self._permit.credential)
         try:

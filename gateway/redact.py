@@ -18,6 +18,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Protocol
 from urllib.parse import unquote
 
@@ -47,6 +48,8 @@ class Exposing(Protocol):
 class _Needles:
     """The spellings of one value."""
 
+    length: int
+    """Of the value, in characters."""
     plain: tuple[str, ...]
     """Spellings looked for letter by letter."""
     hexadecimal: str | None
@@ -74,7 +77,8 @@ class Redactor:
     """Knows the credentials in use, and takes them out of text. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Needles] = {}
+        # Under a digest, so that whoever prints this object's fields prints no credential.
+        self._known: dict[bytes, _Needles] = {}
         self._needles: tuple[_Needles, ...] = ()
 
     def learn(self, secret: Exposing) -> bool:
@@ -84,15 +88,16 @@ class Redactor:
             False when it is shorter than 4 characters: then it would be found everywhere, and is not looked for.
         """
         value = secret.expose()
-        if value in self._known:
-            return True
         if len(value) < _ANY_SEARCH:
             return False
-        known = {**self._known, value: _spellings(value)}
+        digest = sha256(value.encode("utf-8", "surrogatepass")).digest()
+        if digest in self._known:
+            return True
+        known = {**self._known, digest: _spellings(value)}
         if len(known) > _CAPACITY:
             del known[next(iter(known))]
         # The longest first: a value that stands inside of another must not leave the rest of it behind.
-        self._known, self._needles = known, tuple(known[name] for name in sorted(known, key=len, reverse=True))
+        self._known, self._needles = known, tuple(sorted(known.values(), key=_length, reverse=True))
         return True
 
     def scrub(self, text: str) -> str:
@@ -117,6 +122,10 @@ class Redactor:
         if clean is text:
             return body, False
         return clean.encode("utf-8", "surrogateescape"), True
+
+
+def _length(needles: _Needles) -> int:
+    return needles.length
 
 
 def _views(text: str) -> Iterable[str]:
@@ -149,7 +158,7 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _spellings(value: str) -> _Needles:
     if len(value) < _FULL_SEARCH:
-        return _Needles((), None, re.compile(rf"(?<!\w){re.escape(value)}(?!\w)"), None)
+        return _Needles(len(value), (), None, re.compile(rf"(?<!\w){re.escape(value)}(?!\w)"), None)
     octets = value.encode("utf-8", "surrogateescape")
     base64 = _base64_cores(octets)
 
@@ -159,7 +168,7 @@ def _spellings(value: str) -> _Needles:
         encoded = "|".join(f"{_BASE64_CHARACTER}?{re.escape(core)}{_BASE64_CHARACTER}?" for core in base64)
         return re.compile(f"{spelled}|{encoded}|(?i:{octets.hex()})")
 
-    return _Needles((value, *base64), octets.hex(), None, located)
+    return _Needles(len(value), (value, *base64), octets.hex(), None, located)
 
 
 def _base64_cores(octets: bytes) -> tuple[str, ...]:
