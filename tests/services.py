@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import hvac
+import hvac  # type: ignore[import-untyped]  # ships no types
 import pytest
 import requests
 
@@ -21,7 +21,7 @@ PATIENCE = 20.0
 """Seconds after which a condition that was waited for counts as never coming."""
 
 
-def missing(what: str, install: str) -> None:
+def missing(what: str, install: str) -> NoReturn:
     """Skip the test, or fail it where every service is required."""
     reason = f"{what} is not installed; run `{install}`"
     if REQUIRED:
@@ -67,7 +67,7 @@ class OpenBao:
         self.address = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
         with (folder / "bao.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [str(binary), "server", f"-config={config}"],
+                [binary, "server", f"-config={config}"],
                 env={"HOME": str(folder), "PATH": os.environ["PATH"]},
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -76,16 +76,11 @@ class OpenBao:
         http.trust_env = False
         http.verify = str(certificate) if certificate else True
         self.admin = hvac.Client(self.address, token="", session=http)
-        eventually(self._answers, f"OpenBao to answer; see {folder / 'bao.log'}")
-        made = self.admin.sys.initialize(1, 1)
-        self._unseal_key = made["keys"][0]
-        self.admin.token = made["root_token"]
-        self.unseal()
-        eventually(lambda: not self.admin.sys.read_health_status(method="GET").get("standby"), "OpenBao to be active")
-        self.admin.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
-        eventually(self._mount_is_ready, "the kv mount to be upgraded")
-        self.admin.sys.enable_auth_method("approle")
-        self.admin.sys.create_or_update_policy("reader", 'path "kv/data/billing/*" { capabilities = ["read"] }')
+        try:
+            self._prepare(folder / "bao.log")
+        except BaseException:
+            self.kill()
+            raise
 
     @property
     def root_token(self) -> str:
@@ -123,11 +118,27 @@ class OpenBao:
         """Give its keys back."""
         self.admin.sys.submit_unseal_key(self._unseal_key)
 
+    def wait_until_active(self) -> None:
+        """Return once it serves, after it was unsealed."""
+        eventually(lambda: not self.admin.sys.read_health_status(method="GET").get("standby"), "OpenBao to be active")
+
     def kill(self) -> None:
         """End it at once, as a power failure would."""
         self._process.kill()
         self._process.wait(PATIENCE)
         self.admin.adapter.close()
+
+    def _prepare(self, log: Path) -> None:
+        eventually(self._answers, f"OpenBao to answer; see {log}")
+        made = self.admin.sys.initialize(1, 1)
+        self._unseal_key = made["keys"][0]
+        self.admin.token = made["root_token"]
+        self.unseal()
+        self.wait_until_active()
+        self.admin.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
+        eventually(self._mount_is_ready, "the kv mount to be upgraded")
+        self.admin.sys.enable_auth_method("approle")
+        self.admin.sys.create_or_update_policy("reader", 'path "kv/data/billing/*" { capabilities = ["read"] }')
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, "OpenBao ended by itself"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -16,9 +18,32 @@ from cryptography.x509.oid import NameOID
 
 from gateway.model import Mode, Permit
 from tests.services import OpenBao
+from vault.hashicorp import AppRoleAuth, HashicorpVault, TokenAuth
+from vault.reference import Reference
+from vault.secret import Secret
 
 CANARY = "canary-4f1d2c-do-not-show"
 """A credential that no text but a request may ever hold."""
+
+
+def at(path: str, field: str = "token") -> Reference:
+    """A reference below the folder that the tests' roles may read."""
+    return Reference("kv", f"billing/{path}", field)
+
+
+@asynccontextmanager
+async def opened(server: OpenBao, auth: TokenAuth | AppRoleAuth, **settings: Any) -> AsyncIterator[HashicorpVault]:
+    """A backend that is closed again."""
+    vault = HashicorpVault(server.address, auth, **settings)
+    try:
+        yield vault
+    finally:
+        await vault.close()
+
+
+def approle(server: OpenBao, name: str, **settings: Any) -> AppRoleAuth:
+    """Auth as a fresh AppRole."""
+    return AppRoleAuth(server.role(name, **settings), Secret(server.secret_id(name)))
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +58,14 @@ def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
 def own_openbao(tmp_path: Path) -> Iterator[OpenBao]:
     """An OpenBao for one test, which may seal or kill it."""
     server = OpenBao(tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def https_openbao(tmp_path: Path, authority: tuple[Path, Path]) -> Iterator[OpenBao]:
+    """An OpenBao that serves https with the certificate of `authority`."""
+    server = OpenBao(tmp_path, certificate=authority[0], key=authority[1])
     yield server
     server.kill()
 

@@ -129,7 +129,7 @@ def test_an_altered_file_is_refused_though_its_checksum_fits(
 
 def test_each_thing_that_keeps_a_vault_from_opening_is_named(file: Path) -> None:
     """C-6: missing file, missing passphrase, wrong passphrase and an open mode are told apart, each with a remedy."""
-    cases = {
+    cases: dict[str, Callable[[], object]] = {
         "no vault file": lambda: LocalVault(file.with_name("nowhere"), PASSPHRASE),
         "none was given": lambda: LocalVault(file, ""),
         "does not open": lambda: LocalVault(file, CANARY),
