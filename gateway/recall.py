@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from gateway.catalogue import Catalogue
+from gateway.errors import HoldgateError
 from gateway.evidence import opened
 from gateway.keyring import Keyring
 from gateway.model import Action, Carried, Key, Mode, Task
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
+
+log = logging.getLogger("holdgate.recall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +36,18 @@ def recall(tx: Transaction, keyring: Keyring, catalogue: Catalogue, row: ActionR
     principal = tx.people.get(row.tenant, row.principal)
     if principal is None:
         return Lapsed("not_permitted", "The caller was disabled since.")
-    arguments = opened(tx, keyring, row.id, "arguments")
+    try:
+        arguments = opened(tx, keyring, row.id, "arguments")
+        context: dict[str, Any] = opened(tx, keyring, row.id, "context") or {}
+    except HoldgateError as tampered:
+        log.error("stored_call_tampered", extra={"action": row.id, "why": str(tampered)})
+        return Lapsed("hold_stale", "What was stored of the call was changed since.")
     if arguments is None:
         return Lapsed("hold_stale", "The arguments are no longer kept.")
     try:
         args = tool.input_model.model_validate_json(json.dumps(arguments))
     except ValidationError:
         return Lapsed("hold_stale", "The stored arguments are not valid for the tool.")
-    context: dict[str, Any] = opened(tx, keyring, row.id, "context") or {}
     return Action(
         id=row.id,
         principal=replace(principal, key_id=row.api_key, on_behalf_of=row.on_behalf_of),

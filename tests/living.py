@@ -1,4 +1,4 @@
-"""The proving ground: a whole gateway over a real Acme, as a process of its own (`Gate`) or in the test's loop (`House`).
+"""The proving ground: a whole gateway over a real Acme, as a process of its own; `tests.house` has one in the loop.
 
 Nothing in it is a stand-in: the store, the vault, the ledger and the wire are the product's. What a test may turn is
 the store's clock, Acme's faults, and the life of a process.

@@ -1,4 +1,4 @@
-"""A gateway process for tests: `python -m tests.serve_gate http|stdio holdgate.yaml`. Prints its URL once it answers."""
+"""A gateway process for tests: `python -m tests.serve_gate http|stdio FILE`. Prints its URL once it answers."""
 
 import asyncio
 import sys
