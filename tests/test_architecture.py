@@ -1,0 +1,226 @@
+"""Who may import whom, and where each library, each secret and each permit has its one home."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("gateway", "vault", "connectors")
+
+FLAT_ROOMS = {
+    "model": ("gateway", "gateway.model"),
+    "errors": ("gateway.errors",),
+    "connector": ("gateway.connector",),
+    "text": ("documents", "strict_json"),
+    "keys": ("keyring",),
+    "watching": ("telemetry", "instances"),
+    "offer": ("catalogue", "arguments", "published", "portable", "envelope", "own_tools"),
+    "door": ("outbound", "upstream", "template", "engine", "egress", "answers", "pacing", "redact"),
+    "call": (
+        *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor"),
+        *("replies", "follow_up", "recall", "reconcile"),
+    ),
+    "wire": ("mcp_server", "http_front", "http_answers", "http_limits", "stdio_lines", "carried"),
+    "house": ("app", "setup", "settings", "serve", "connect"),
+}
+"""The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
+
+MAY_IMPORT = {
+    "model": "",
+    "errors": "model",
+    "connector": "model errors",
+    "connectors": "connector",
+    "vault": "model errors",
+    "text": "model errors",
+    "keys": "model errors",
+    "watching": "model errors",
+    "store": "model errors",
+    "policy": "model errors connector text",
+    "identity": "model errors store",
+    "ledger": "model errors store",
+    "offer": "model errors connector",
+    "door": "model errors connector text vault",
+    "call": "model errors connector keys watching store policy ledger offer",
+    "wire": "model errors text offer",
+    "house": "model errors connector text keys watching vault store policy identity ledger offer door call wire",
+    "demo": "model errors keys watching vault store ledger house",
+    "cli": "model errors connector text keys watching vault store policy identity ledger offer call house demo",
+}
+"""What a room may see, besides itself. An import that only type checkers follow is not one."""
+
+HOMES = {
+    "mcp": r"gateway\.(mcp_server|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(mcp_server|cli\.call|demo\.\w+)",
+    "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
+    "httpx": r"gateway\.(engine|outbound)",
+    "aiohttp": r"gateway\.engine",
+    "yarl": r"gateway\.engine",
+    "anyio": r"gateway\.(mcp_server|stdio_lines|cli\.call|demo\.\w+)",
+    "aiolimiter": r"gateway\.pacing",
+    "tenacity": r"gateway\.pacing",
+    "hvac": r"vault\.hashicorp",
+    "requests": r"vault\.hashicorp",
+    "sqlite3": r"gateway\.(store\.sqlite|demo\.acme\.\w+)",
+    "cryptography": r"gateway\.(keyring|ledger\.\w+)|vault\.sealed",
+    "opentelemetry": r"gateway\.telemetry",
+    "starlette": r"gateway\.(mcp_server|http_\w+|demo\.acme\.\w+)",
+    "uvicorn": r"gateway\.(serve|demo\.acme\.\w+)",
+    "uvloop": r"gateway\.cli\.serve",
+    "yaml": r"gateway\.documents",
+    "typer": r"gateway\.cli\.\w+",
+    "rich": r"gateway\.(cli|demo)\.\w+",
+    "anthropic": r"gateway\.demo\.claude",
+}
+"""The modules that may import a library. pydantic and rfc8785 are language to us, and at home everywhere."""
+
+LONGER_THAN_300 = {
+    "gateway/model.py": "every noun of the house: one page to look a word up in",
+    "gateway/admission.py": "one transaction, whose steps are not to be read apart",
+    "gateway/app.py": "the composition root: the one place where everything is seen together",
+    "gateway/executor.py": "preview, run and settle, the three sides of one boundary",
+    "gateway/documents.py": "YAML with line numbers, and every way in which it is refused",
+}
+"""Each file that the house allows to pass 300 lines, and why it was not split."""
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the program, by dotted name."""
+    named = {}
+    for path in chain.from_iterable((ROOT / package).rglob("*.py") for package in PACKAGES):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(node: ast.AST, *, lazy: bool = True) -> Iterator[str]:
+    """Dotted names imported at run time; `lazy` includes those that functions import when they are called."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"a relative import of {child.module}"
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        yield from imports(child, lazy=lazy)
+
+
+def our_module(name: str) -> str:
+    """The module of ours that a dotted name lies in, or nothing."""
+    while name and name not in modules():
+        name = name.rpartition(".")[0]
+    return name
+
+
+def room(module: str) -> str:
+    for name, members in FLAT_ROOMS.items():
+        if module in members or module.removeprefix("gateway.") in members:
+            return name
+    package, _, rest = module.partition(".")
+    return rest.partition(".")[0] if package == "gateway" else package
+
+
+def calls(name: str, attribute: bool) -> set[str]:
+    """The modules that call `name(...)`, or `anything.name(...)`."""
+    return {
+        module
+        for module, path in modules().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and (
+            (attribute and isinstance(node.func, ast.Attribute) and node.func.attr == name)
+            or (not attribute and isinstance(node.func, ast.Name) and node.func.id == name)
+        )
+    }
+
+
+def test_every_module_has_a_room() -> None:
+    """A new module is placed in `FLAT_ROOMS`, or in a folder that the table knows; no room is only a name."""
+    homeless = {module for module in modules() if room(module) not in MAY_IMPORT}
+    assert not homeless
+    assert set(MAY_IMPORT) == {room(module) for module in modules()}
+    listed = {member.removeprefix("gateway.") for members in FLAT_ROOMS.values() for member in members}
+    assert listed - {module.removeprefix("gateway.") for module in modules()} == set()
+
+
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_a_room_imports_only_what_it_may(name: str) -> None:
+    """Every import that runs, also one inside a function, stays within the table of rooms."""
+    allowed = {name, *MAY_IMPORT[name].split()}
+    for module, path in modules().items():
+        if room(module) == name:
+            seen = {our_module(imported) for imported in imports(tree(path))} - {""}
+            assert {other for other in seen if room(other) not in allowed} == set(), module
+
+
+def test_no_import_comes_back_to_itself() -> None:
+    """There is one order in which modules can be loaded, whichever is asked for first."""
+    graph = {}
+    for module, path in modules().items():
+        graph[module] = {our_module(imported) for imported in imports(tree(path), lazy=False)} - {"", module}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_a_library_has_one_home(library: str) -> None:
+    """What may change under us is met in one place."""
+    users = {
+        module
+        for module, path in modules().items()
+        if any(imported.partition(".")[0] == library for imported in imports(tree(path)))
+    }
+    assert {user for user in users if not re.fullmatch(HOMES[library], user)} == set()
+
+
+def test_secrets_are_exposed_in_three_places() -> None:
+    """C-5: a value leaves its `Secret` in the vault, at the door where it is sent, and where it is hidden by value."""
+    users = calls("expose", attribute=True)
+    assert {user for user in users if room(user) != "vault"} == {"gateway.outbound", "gateway.redact"}
+
+
+def test_only_admission_makes_a_permit() -> None:
+    """I-6: no ledger line, no permit. Only the transaction that writes the line makes one and vouches for it."""
+    assert calls("Permit", attribute=False) == {"gateway.admission"}
+    assert calls("sealed", attribute=True) == {"gateway.admission"}
+
+
+def test_a_long_file_has_its_reason() -> None:
+    """A file of the program that passes 300 lines is asked to split, or says here why it does not."""
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()
+    }
+    assert {name for name, length in lengths.items() if length > 300} == set(LONGER_THAN_300)
+
+
+def test_every_silenced_rule_has_its_reason() -> None:
+    """`noqa` and `type: ignore` name their rule and say why, so that a broad `except` is a boundary by decision."""
+    bare = []
+    for path in modules().values():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            silenced = re.search(r"#\s*(noqa|type:\s*ignore)(.*)", line)
+            if silenced and not re.search(r"(: ?[A-Z]+\d+(, ?[A-Z]+\d+)* - \w)|(\[[\w, -]+\]\s+# \w)", silenced[2]):
+                bare.append(f"{path.relative_to(ROOT)}:{number}")
+    assert not bare
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """`docs/decisions/README.md` links each decision, and nothing that is not there."""
+    folder = ROOT / "docs" / "decisions"
+    linked = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    assert sorted(linked) == sorted(path.name for path in folder.glob("[0-9]*.md"))
