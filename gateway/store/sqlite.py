@@ -138,6 +138,8 @@ class SqliteStore:
         if self._closed:
             raise LedgerUnavailable("The gateway is stopping; its ledger is closed.")
         future: Future[T] = Future()
+        # From now on it cannot be cancelled: a caller who leaves must not stop the work, let alone the writer.
+        future.set_running_or_notify_cancel()
         self._queue.put(_Job(work, future))
         return future
 
