@@ -14,7 +14,7 @@ from rich.console import Console
 from gateway.demo.stage import Agent, Envelope, agent, approve
 from gateway.demo.story import Story
 from gateway.demo.world import APPROVER, World
-from gateway.errors import StartupError
+from gateway.errors import HoldgateError, StartupError
 
 _MODEL: Final = "claude-sonnet-5"
 _MAX_TURNS: Final = 40
@@ -63,7 +63,10 @@ async def play_with(model: Model, world: World, console: Console) -> int:
     """Give the model its errands, one conversation for all of them.
 
     Returns:
-        The exit code: 0, or 1 when the model could not be reached or found no end.
+        The exit code: 0, or 1 when the model found no end.
+
+    Raises:
+        HoldgateError: the model could not be asked.
     """
     from anthropic import AnthropicError
 
@@ -77,8 +80,9 @@ async def play_with(model: Model, world: World, console: Console) -> int:
                     story.say(f"The model found no end in {_MAX_TURNS} turns.")
                     return 1
         except AnthropicError as failed:
-            story.say(f"The model could not be asked: {failed}. Check ANTHROPIC_API_KEY and ANTHROPIC_MODEL.")
-            return 1
+            raise HoldgateError(
+                f"The model could not be asked: {failed}. Check ANTHROPIC_API_KEY and ANTHROPIC_MODEL."
+            ) from failed
     return 0
 
 

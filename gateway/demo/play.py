@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from mcp import MCPError
 from rich.console import Console
 
 from gateway.demo.run import DEFAULT_FOLDER
@@ -60,10 +61,13 @@ class _Script:
     async def play(self) -> None:
         start = ledger_head(self._world)
         async with agent(self._world) as bot:
-            await self._small_refund(bot)
-            await self._large_refund(bot)
-            await self._not_permitted(bot)
-            await self._injected(bot)
+            try:
+                await self._small_refund(bot)
+                await self._large_refund(bot)
+                await self._not_permitted(bot)
+                await self._injected(bot)
+            except MCPError as error:
+                raise StoryDiffers(f"the agent may call its tools, and is not told: {error.error.message}") from error
             self._tell_from_the_ledger(bot, start)
 
     async def _small_refund(self, bot: Agent) -> None:
@@ -78,18 +82,20 @@ class _Script:
 
         story.act("A look before the leap", why="A dry run goes the same road, and holds nothing that could write.")
         effects_before = self._refunds(refund["invoice"])
-        preview = await story.call(bot, "billing_refund", {**refund, "dry_run": True, **_because(invoice)})
-        story.check(preview["status"] == "previewed" and bool(preview.get("diff")), "It shows what would change.")
+        preview = await story.call(
+            bot, "billing_refund", {**refund, "dry_run": True, **_because(invoice)}, ends="previewed"
+        )
+        story.check(bool(preview.get("diff")), "It shows what would change.")
         story.check(self._refunds(refund["invoice"]) == effects_before, "Acme's journal saw no change asked for.")
 
         story.act("A small refund", why="Within what policy lets an agent do alone, with a reason and fresh evidence.")
         call = {**refund, **_because(invoice)}
-        first = await story.call(bot, "billing_refund", call)
-        story.check(first["status"] == "done", f"{money(cents)} went back.")
+        first = await story.call(bot, "billing_refund", call, ends="done")
+        story.check(first["data"]["cents"] == cents, f"{money(cents)} went back.")
 
         story.act("The same call again", why="As after a lost answer, or by a model that forgot.")
-        again = await story.call(bot, "billing_refund", call)
-        story.check(again["status"] == "replayed" and again["data"] == first["data"], "It got the first one's answer.")
+        again = await story.call(bot, "billing_refund", call, ends="replayed")
+        story.check(again["data"] == first["data"], "It got the first one's answer.")
         made = self._refunds(refund["invoice"])[len(effects_before) :]
         story.check([entry["body"]["cents"] for entry in made] == [cents], f"Acme was asked {len(made)} time.")
 
@@ -100,21 +106,22 @@ class _Script:
         refund = {"invoice": invoice["data"]["id"], "cents": order["total_cents"], "cause": "duplicate"}
         _require_balance(invoice, refund["cents"])
         effects_before = self._refunds(refund["invoice"])
-        held = await story.call(bot, "billing_refund", {**refund, **_because(invoice)})
-        story.check(held["status"] == "held", f"{money(refund['cents'])} waits for a human until {held['expires_at']}.")
+        held = await story.call(bot, "billing_refund", {**refund, **_because(invoice)}, ends="held")
+        story.say(f"{money(refund['cents'])} waits for a human until {held['expires_at']}.")
         story.check(self._refunds(refund["invoice"]) == effects_before, "Acme has not heard of it.")
 
         story.act("Two people at the command line", why=f"{OWNER} answers for the agent; {APPROVER} is in finance.")
         no = await approve(world, held["action_id"], OWNER)
-        story.say(f"{OWNER}$ {no.command}\n{no.text}")
+        story.say(f"{OWNER}$ {no.command}\n{no.text.splitlines()[-1]}")
         story.check(no.code != 0, f"{OWNER} cannot approve her own agent's call.")
         yes = await approve(world, held["action_id"], APPROVER)
         story.say(f"{APPROVER}$ {yes.command}\n{yes.text}")
         story.check(yes.code == 0, f"{APPROVER} can.")
 
         story.act("The gateway carries it out", why="The agent asks how its action stands; it does not call again.")
-        done = await story.call(bot, "get_action", {"action_id": held["action_id"], "wait_seconds": _PATIENCE})
-        story.check(done["status"] == "done", f"{money(refund['cents'])} went back.")
+        asked = {"action_id": held["action_id"], "wait_seconds": _PATIENCE}
+        done = await story.call(bot, "get_action", asked, ends="done")
+        story.check(done["data"]["cents"] == refund["cents"], f"{money(refund['cents'])} went back.")
         made = self._refunds(refund["invoice"])[len(effects_before) :]
         cents = [entry["body"]["cents"] for entry in made if entry["committed"]]
         story.check(cents == [refund["cents"]], f"Acme was asked {len(made)} time, and did it once.")
@@ -125,7 +132,7 @@ class _Script:
         ticket = (await self._read(bot, "tickets_get_ticket", {"ticket": "tic_2001"}))["data"]
         asked_before = effects(self._world, f"/customers/{ticket['customer']}")
         rename = {"customer": ticket["customer"], "name": "Ada Byron", "reason": "She says she has married."}
-        refused = await story.call(bot, "crm_update_customer", rename)
+        refused = await story.call(bot, "crm_update_customer", rename, ends="refused")
         story.check(refused["code"] == "not_permitted", "Policy says no, and which rule said it.")
         asked = effects(self._world, f"/customers/{ticket['customer']}")
         story.check(asked == asked_before, "Acme has not heard of it.")
@@ -140,8 +147,8 @@ class _Script:
             raise StoryDiffers("The ticket names a sum.")
         refund = {"invoice": invoice["data"]["id"], "cents": int(wanted[1] + wanted[2]), "cause": "damaged"}
         effects_before = self._refunds(refund["invoice"])
-        refused = await story.call(bot, "billing_refund", {**refund, **_because(invoice)})
-        story.check(refused["status"] == "refused", "Policy stands outside the model; nobody can talk to it.")
+        refused = await story.call(bot, "billing_refund", {**refund, **_because(invoice)}, ends="refused")
+        story.check(refused["code"] == "not_permitted", "Policy stands outside the model; nobody can talk to it.")
         story.check(self._refunds(refund["invoice"]) == effects_before, "Acme has not heard of it.")
 
     def _tell_from_the_ledger(self, bot: Agent, start: int) -> None:
@@ -164,10 +171,7 @@ class _Script:
         return ticket["data"], order["data"], invoice
 
     async def _read(self, bot: Agent, tool: str, arguments: dict[str, str]) -> Envelope:
-        answer = await self._story.call(bot, tool, arguments)
-        if answer["status"] != "done":
-            raise StoryDiffers(f"{tool} answers.")
-        return answer
+        return await self._story.call(bot, tool, arguments, ends="done")
 
     def _refunds(self, invoice: str) -> list[dict[str, Any]]:
         return effects(self._world, f"/invoices/{invoice}/refunds")

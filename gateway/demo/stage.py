@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from gateway import setup
 from gateway.demo.world import AGENT, World, found
-from gateway.errors import StartupError
+from gateway.errors import HoldgateError, StartupError
 from gateway.keyring import Keyring
 from gateway.ledger.verify import Report, verify
 from gateway.store.transaction import Transaction
@@ -50,14 +50,27 @@ def stage(folder: Path) -> Iterator[World]:
 
 @asynccontextmanager
 async def agent(world: World) -> AsyncIterator[Agent]:
-    """The demo's agent, connected over MCP as any client is; everything it does in the block is one task."""
+    """The demo's agent, connected over MCP as any client is; everything it does in the block is one task.
+
+    Raises:
+        HoldgateError: the gateway went away.
+    """
     task = f"play-{secrets.token_hex(4)}"
     headers = {"authorization": f"Bearer {world.key(AGENT)}", "holdgate-task": task}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
-        Client(streamable_http_client(world.home.url, http_client=http)) as client,
-    ):
-        yield Agent(client)
+    try:
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http,
+            Client(streamable_http_client(world.home.url, http_client=http)) as client,
+        ):
+            yield Agent(client)
+    except BaseExceptionGroup as group:
+        # The client's task groups wrap whatever the block raised.
+        sole: BaseException = group
+        while isinstance(sole, BaseExceptionGroup) and len(sole.exceptions) == 1:
+            sole = sole.exceptions[0]
+        if isinstance(sole, httpx2.HTTPError):
+            raise HoldgateError("The demo stopped answering. Look at what it printed, and start it again.") from sole
+        raise sole from None
 
 
 class Agent:

@@ -46,17 +46,26 @@ class Story:
         """Tell something that is neither a call nor a check; a customer's words, too, so never as markup."""
         self._console.print(Text(sentence))
 
-    async def call(self, agent: Agent, tool: str, arguments: Mapping[str, Any]) -> Envelope:
-        """Let the agent call a tool, and show both the call and its answer."""
+    async def call(self, agent: Agent, tool: str, arguments: Mapping[str, Any], *, ends: str | None = None) -> Envelope:
+        """Let the agent call a tool, and show both the call and its answer.
+
+        Args:
+            ends: the status that the story wants; None where the agent is free.
+
+        Raises:
+            StoryDiffers: it ended in another one.
+        """
         shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
         self._console.print(Text.assemble("→ ", (tool, "bold"), f"({shown})"))
         answer = await agent.call(tool, arguments)
         self._answer(answer)
+        if ends not in (None, answer["status"]):
+            raise StoryDiffers(f"{tool} ends as {ends}.")
         return answer
 
     def _answer(self, answer: Envelope) -> None:
         status = answer["status"]
-        line = Text.assemble("← ", (status, f"bold {_COLOURS[status]}"), f"")
+        line = Text.assemble("← ", (status, f"bold {_COLOURS[status]}"), "")
         if summary := _summary(answer.get("data", {})):
             line.append(f"  {summary}")
         for said in ("code", "message"):
