@@ -14,6 +14,7 @@ from gateway import own_tools
 from gateway.admission import Admission, Limits
 from gateway.catalogue import Catalogue, load_connectors
 from gateway.connector import Connector
+from gateway.egress import base_of
 from gateway.errors import LedgerUnavailable, StartupError
 from gateway.executor import Executor
 from gateway.follow_up import FollowUp
@@ -248,6 +249,7 @@ def _check_hosts(home: Home, connectors: Sequence[Connector]) -> None:
                 file=str(home.file),
                 remedy="Use https, or set `internal: true` for it when its host is inside.",
             )
+        base_of(connector)
 
 
 def passphrase(home: Home, settings: LocalVaultSettings) -> str:

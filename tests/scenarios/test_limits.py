@@ -1,0 +1,169 @@
+"""Previews that cannot write, budgets that cannot be overspent, stops that hold (semantics.md D, R, T-10)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.catalogue import UnknownTool
+from gateway.identity.api_keys import revoke_key
+from gateway.model import Event
+from tests.acme import Acme
+from tests.house import house, run
+from tests.living import EVERYTHING, TENANT, Place, policy
+
+REFUND = {"invoice": "inv_1001", "cents": 500}
+WRITES: dict[str, dict[str, Any]] = {
+    "billing_refund": {"invoice": "inv_1001", "cents": 500, "cause": "damaged"},
+    "crm_update_customer": {"customer": "cus_ada", "phone": "+46 70 555 01 13"},
+    "tickets_reply": {"ticket": "tic_2001", "text": "On its way."},
+    "plain_refund": REFUND,
+    "plain_overreach": REFUND,
+    "keyed_pay_back": REFUND,
+    "looked_pay_out": REFUND,
+}
+PREVIEWED = ("billing_refund", "crm_update_customer", "tickets_reply", "plain_refund")
+
+
+@pytest.mark.parametrize("how", ["argument", "carried"])
+def test_a_dry_run_of_no_write_arrives(place: Place, acme: Acme, how: str) -> None:
+    """S22, V-8, D-2, D-3: of every write there is: previewed or refused, no mutating arrival, no key taken (D-7)."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            writes = {name for name, tool in gateway.app.catalogue.tools.items() if tool.writes}
+            assert writes == WRITES.keys() <= EVERYTHING.keys()
+            for tool, args in WRITES.items():
+                if how == "argument":
+                    answer = await gateway.call(tool, {**args, "dry_run": True})
+                else:
+                    answer = await gateway.call(tool, args, preview=True)
+                if tool in PREVIEWED:
+                    assert answer["status"] == "previewed", answer
+                    assert {change["certainty"] for change in answer["diff"]} <= {"verified", "predicted", "unknown"}
+                elif tool == "plain_overreach":
+                    assert answer["code"] == "egress_blocked"
+                else:
+                    assert answer["code"] == "dry_run_unsupported"
+            assert acme.mutating() == []
+            for tool in PREVIEWED:
+                assert (await gateway.call(tool, WRITES[tool]))["status"] == "done"
+        assert len(acme.mutating()) == len(PREVIEWED)
+
+    run(scenario)
+
+
+def test_a_budget_is_not_overspent_by_a_crowd(place: Place, acme: Acme) -> None:
+    """S25, V-7, R-5: a budget of 10 and 50 calls at once: exactly 10 arrive, and the others are `over_budget`."""
+    budget = {"count": "calls", "per": "principal", "window": "1h", "at_most": 10}
+    place.write_policy(policy({"plain_refund": {"budget": budget}}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            crowd = (gateway.call("plain_refund", {**REFUND, "cents": cents}) for cents in range(1, 51))
+            answers = await asyncio.gather(*crowd)
+        done = [answer for answer in answers if answer["status"] == "done"]
+        over = [answer for answer in answers if answer.get("code") == "over_budget"]
+        assert (len(done), len(over)) == (10, 40)
+        assert len(acme.mutating()) == 10
+
+    run(scenario)
+
+
+def test_money_is_spent_once_and_kept_while_unknown(place: Place, acme: Acme) -> None:
+    """R-5, V-7: a definite failure gives its reservation back, an unknown outcome keeps it, a replay costs nothing."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
+    place.write_policy(policy({"plain_refund": {"budget": budget}}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            acme.fault("fail_before", 429, method="POST", times=None)
+            busy = await gateway.call("plain_refund", {**REFUND, "cents": 1_000})
+            assert busy["code"] == "upstream_busy"
+            acme.start_over()
+            assert (await gateway.call("plain_refund", {**REFUND, "cents": 400}))["status"] == "done"
+            assert (await gateway.call("plain_refund", {**REFUND, "cents": 400}))["status"] == "replayed"
+            acme.fault("drop_before", method="POST")
+            assert (await gateway.call("plain_refund", {**REFUND, "cents": 500}))["status"] == "unknown"
+            over = await gateway.call("plain_refund", {**REFUND, "cents": 101})
+            assert over["code"] == "over_budget"
+            assert "100 of 1000 are left" in over["message"]
+            assert (await gateway.call("plain_refund", {**REFUND, "cents": 100}))["status"] == "done"
+
+    run(scenario)
+
+
+def test_a_tasks_budget_ends_with_the_task(place: Place, acme: Acme) -> None:
+    """I-16, R-5: a task's calls and its time are bounded, and another task has its own."""
+    place.write_policy(policy(budgets={"task": {"tool_calls": 2, "wall_clock": "60s"}}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+
+            async def look(task: str) -> str | None:
+                answer = await gateway.call("plain_invoice", {"invoice": "inv_1001"}, header_task=task)
+                return answer.get("code")
+
+            assert [await look("one") for _ in range(3)] == [None, None, "over_budget"]
+            assert await look("two") is None
+            gateway.clock.turn(61)
+            assert await look("two") == "over_budget"
+            assert await look("three") is None
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"),
+    [("everything", "*"), ("agent", "bot"), ("tool", "plain_refund"), ("connector", "plain")],
+)
+def test_a_stop_holds_from_its_commit(place: Place, acme: Acme, scope: Any, target: str) -> None:
+    """T-10: what an operator has stopped does not arrive, is refused in clear words, and runs after the resumption."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            store = gateway.app.store
+            await store.write(lambda tx: tx.switches.stop(TENANT, scope, target, by="olga", because="an incident"))
+            answer = await gateway.call("plain_refund", REFUND)
+            assert (answer["status"], answer["code"]) == ("refused", "switched_off")
+            assert "an incident" in answer["message"]
+            assert acme.journal() == []
+            await store.write(lambda tx: tx.switches.resume(TENANT, scope, target))
+            assert (await gateway.call("plain_refund", REFUND))["status"] == "done"
+
+    run(scenario)
+
+
+def test_a_revoked_key_admits_nothing_that_had_authenticated(place: Place, acme: Acme) -> None:
+    """S33, C-4: a call that authenticated before the revocation is refused by the transaction that would admit it."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_invoice", {"invoice": "inv_1001"})
+            key = place.keys["bot"].split("_")[1]
+            revoked = gateway.app.store.write(lambda tx: revoke_key(tx, TENANT, key, by="olga"))
+            _, answer = await asyncio.gather(revoked, gateway.call("plain_refund", REFUND))
+            assert (answer["status"], answer["code"]) == ("refused", "not_permitted")
+        assert acme.mutating() == []
+        assert place.lines(event=Event.REFUSED)[-1]["code"] == "not_permitted"
+
+    run(scenario)
+
+
+def test_hidden_and_absent_are_worded_alike(place: Place, acme: Acme) -> None:
+    """T-5: a tool that policy does not grant, and one that there is not, are the same protocol error."""
+    place.write_policy(policy({"plain_refund": "deny"}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            said = []
+            for name in ("plain_refund", "plain_absent"):
+                with pytest.raises(UnknownTool) as unknown:
+                    await gateway.call(name, REFUND)
+                said.append(str(unknown.value).replace(name, "NAME"))
+            assert said[0] == said[1]
+        assert acme.journal() == []
+
+    run(scenario)
