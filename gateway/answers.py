@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,13 +10,10 @@ from typing import Any, Final
 from gateway import strict_json
 from gateway.connector import JSON
 from gateway.errors import CredentialUnavailable, UpstreamError
-from gateway.redact import Redactor
+from gateway.redact import INVISIBLE, Redactor
 
 _LONGEST_WAIT: Final = 86_400.0
 _LONGEST_QUOTE: Final = 200
-_NOT_SHOWN: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
-)
 _NOTES: Final = ("message", "detail", "error_description", "title", "error", "errors")
 """Where APIs put their explanation, most telling first."""
 
@@ -152,8 +148,8 @@ def _quote(body: bytes | None, redactor: Redactor) -> str:
         note = _note(strict_json.loads(body))
     except strict_json.BadJson:
         note = body.decode("utf-8", "replace") if not body.lstrip().startswith((b"<", b"{", b"[")) else ""
-    # Once more, because a credential may only come together when what is not shown between its parts is gone.
-    shown = redactor.scrub(" ".join(_NOT_SHOWN.sub("", note.replace("\n", " ")).split())).replace('"', "'")
+    # Once more: parsing took off one layer of escapes, so a credential may show only now.
+    shown = redactor.scrub(" ".join(INVISIBLE.sub("", note.replace("\n", " ")).split())).replace('"', "'")
     return shown if len(shown) <= _LONGEST_QUOTE else f"{shown[: _LONGEST_QUOTE - 1]}…"
 
 

@@ -107,6 +107,7 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
                 response.status, headers=response.raw_headers, stream=_BoundedBody(response, self._max_body)
             )
         # Outside of `except`: an exception that hung on this one would carry the signed headers in its frames.
+        del request
         raise failure
 
     async def aclose(self) -> None:
@@ -159,7 +160,8 @@ class _Attempt:
         try:
             return await handler(request)
         except Exception as error:  # noqa: BLE001 - the same boundary as in handle_async_request
-            raise self.translate(error) from None
+            failure = self.translate(error)
+        raise failure  # outside of `except`, for the same reason as there
 
     def translate(self, error: Exception) -> httpx.TransportError:
         """The httpx exception for `error`: by what had happened so far, never by what aiohttp calls it."""

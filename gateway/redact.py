@@ -32,7 +32,10 @@ _LAYERS: Final = 3
 """Encodings on top of each other that are looked through."""
 
 _JSON_ESCAPE: Final = re.compile(r'\\u[0-9a-fA-F]{4}|\\["\\/]')
-_INVISIBLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+INVISIBLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff]+"
+)
+"""Runs of what does not show, bytes that are no UTF-8 included: put between its characters, they hide a value."""
 _BASE64_CHARACTER: Final = "[A-Za-z0-9+/_-]"
 
 
@@ -147,7 +150,7 @@ def _unwrapped(text: str) -> str:
     if "&" in text:
         text = html.unescape(text)
     if not text.isprintable():
-        text = _INVISIBLE.sub("", text)
+        text = INVISIBLE.sub("", text)
     return text
 
 

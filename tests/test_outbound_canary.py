@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
+from gateway.engine import AiohttpEngine
 from tests.doorway import CANARY, doorway
 from tests.wire import Act, close, hang, reply, reset, say, wire
 
@@ -76,6 +78,7 @@ ANSWERS: dict[str, Act] = {
     "never": hang,
     "echoed as text in a refusal": reply(400, f"Bad token {CANARY}"),
     "echoed apart in a refusal": reply(400, "Bad token " + "\x00".join(CANARY)),
+    "echoed between bytes that are no text": reply(400, b"Bad " + b"\xff".join(c.encode() for c in CANARY)),
     "echoed in a refusal, cut by its length": reply(400, "x" * 190 + CANARY),
     "echoed in a failure": reply(500, CANARY),
     "echoed in JSON": reply(200, json.dumps({"headers": {"authorization": f"Bearer {CANARY}"}})),
@@ -130,6 +133,30 @@ async def test_an_echo_that_arrives_in_pieces_is_taken_out() -> None:
 
     async with wire(in_pieces) as upstream, doorway(upstream.port) as at:
         assert await at.write().post("/orders") == {"a": "[redacted]"}
+
+
+async def test_a_refusal_is_looked_through_once_more_when_it_was_parsed() -> None:
+    """S31: escapes piled higher than the first look goes; the message to the agent is looked at again."""
+    piled = "".join(f"\\u{ord(character):04x}" for character in CANARY)
+    for _ in range(2):
+        piled = json.dumps(piled)[1:-1]
+    async with wire(reply(400, json.dumps({"message": piled}))) as upstream, doorway(upstream.port) as at:
+        ended = await outcome(at.write().post("/orders"))
+        assert str(ended) == 'The system of record answered 400 and said: "[redacted]"'
+
+
+@pytest.mark.parametrize("act", [close, reset, say(b"SSH-2.0\r\n\r\n")])
+async def test_the_engine_hands_on_no_frame_that_holds_the_signature(act: Act) -> None:
+    """C-5: neither its own exception nor any it hangs on, whoever else may call it."""
+    engine = AiohttpEngine(internal=True)
+    async with wire(act) as upstream:
+        url = f"http://127.0.0.1:{upstream.port}/"
+        ended = await outcome(
+            engine.handle_async_request(httpx.Request("POST", url, headers={"X-Api-Key": CANARY}, content=b"{}"))
+        )
+        assert isinstance(ended, httpx.TransportError)
+        assert_clean("the engine's exception", everything_of(ended))
+    await engine.aclose()
 
 
 async def test_a_cancelled_call_leaves_no_credential_in_its_frames() -> None:
