@@ -18,6 +18,7 @@ from gateway.errors import StartupError
 from gateway.http_front import FrontSettings, HttpFront
 from gateway.mcp_server import build_server, http_app, serve_stdio
 from gateway.model import Principal
+from gateway.redact import RedactingFilter
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 
@@ -35,6 +36,7 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
     """
     listener = _listen(home)
     app = App(home)
+    _redact_logs(app)
     try:
         await app.start()
         front = http_front(app, listener.getsockname()[1])
@@ -59,6 +61,7 @@ async def serve_over_stdio(home: Home) -> None:
         StartupError: nothing was started.
     """
     app = App(home)
+    _redact_logs(app)
     try:
         await app.start()
         await serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
@@ -82,6 +85,12 @@ def http_front(app: App, port: int) -> HttpFront:
         ready=app.ready,
         delivered=app.delivered,
     )
+
+
+def _redact_logs(app: App) -> None:
+    """Keep the credentials in use out of every log line (semantics.md C-6)."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(RedactingFilter(app.redactor))
 
 
 class _Server(uvicorn.Server):

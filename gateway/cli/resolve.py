@@ -57,6 +57,10 @@ def resolve(
         say(f"{row.id} is {state} now." + ("" if state is State.SUCCEEDED else " The same call may be made again."))
 
 
+_EMPTY: dict[str, Any] = {"data": None, "diff": None, "code": None, "next": None}
+"""What a kept answer has in any case."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """What an operator found, and who says so."""
@@ -72,9 +76,14 @@ class _Verdict:
 
         if self.state is State.SUCCEEDED:
             message = "An operator looked into the system of record: it was done. Its answer is not known."
-            return {"status": str(Status.DONE), "message": message}
+            return _EMPTY | {"status": str(Status.DONE), "message": message}
         message = "An operator looked into the system of record: it did not happen."
-        return {"status": str(Status.FAILED), "code": "upstream_failed", "message": message}
+        return _EMPTY | {
+            "status": str(Status.FAILED),
+            "code": "upstream_failed",
+            "message": message,
+            "next": "The same call may be made again, if it is still wanted.",
+        }
 
 
 def _settle(tx: Transaction, keyring: Keyring, id: str, verdict: _Verdict) -> ActionRow:
@@ -86,7 +95,7 @@ def _settle(tx: Transaction, keyring: Keyring, id: str, verdict: _Verdict) -> Ac
     if row is None:
         raise HoldgateError(f"There is no action {id}.")
     kept = verdict.kept()
-    code = kept.get("code")
+    code = kept["code"]
     if row.state is not State.UNKNOWN or not tx.actions.settle(id, row.fence, verdict.state, code=code):
         raise HoldgateError(f"{id} is {row.state}; only an action whose outcome is unknown can be resolved.")
     sealed = keyring.seal(id, "outcome", json.dumps(kept).encode())

@@ -1,0 +1,62 @@
+"""Homes to run commands on: one freshly initialised, and one with a running gateway over a real Acme."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acme import Acme, acme, shared_acme
+from tests.cli.command import Holdgate
+from tests.living import Place
+
+__all__ = ["acme", "shared_acme"]
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `holdgate init` made; copied by `home`, because stretching a passphrase takes long."""
+    folder = tmp_path_factory.mktemp("initialised") / "home"
+    made = Holdgate(Path("unused"))("init", str(folder))
+    assert made.code == 0, made.err
+    return folder
+
+
+@pytest.fixture
+def home(initialised: Path, tmp_path: Path) -> Path:
+    """The folder of a home of one's own."""
+    shutil.copytree(initialised, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def holdgate(home: Path) -> Holdgate:
+    """The command line on that home."""
+    return Holdgate(home / "holdgate.yaml")
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with people, keys and credentials, to be copied."""
+    return Place(tmp_path_factory.mktemp("places") / "ready", "http://127.0.0.1:9").folder
+
+
+@pytest.fixture
+def place(furnished: Path, tmp_path: Path, acme: Acme) -> Place:
+    """A place of one's own, before Acme on its first day."""
+    return Place(tmp_path / "place", acme.url, ready=furnished)
+
+
+@pytest.fixture
+def before_acme(place: Place) -> Holdgate:
+    """The command line on that place."""
+    return Holdgate(place.folder / "holdgate.yaml")
+
+
+@pytest.fixture
+def gateway(before_acme: Holdgate) -> Iterator[Holdgate]:
+    """The same, with `holdgate serve` running."""
+    with before_acme.serving():
+        yield before_acme

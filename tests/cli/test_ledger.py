@@ -1,0 +1,157 @@
+"""What was recorded can be read, searched and proven, with no server."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from tests.acme import Acme
+from tests.cli.command import Holdgate, one_sentence
+from tests.living import Place, eventually
+
+LOOK = ("call", "billing_lookup_invoice", "--as", "bot", "--arg", "invoice=inv_1001", "--json")
+
+
+def database(home: Path) -> sqlite3.Connection:
+    """The ledger's file, opened by somebody who means it harm."""
+    connection = sqlite3.connect(home / "holdgate-data" / "holdgate.db", isolation_level=None)
+    connection.execute("DROP TRIGGER ledger_is_append_only_update")
+    connection.execute("DROP TRIGGER ledger_is_append_only_delete")
+    return connection
+
+
+def verdict(holdgate: Holdgate, *more: str) -> tuple[int, str]:
+    ended = holdgate("ledger", "verify", "--json", *more)
+    return ended.code, ended.json["verdict"]
+
+
+def test_verify_speaks_in_exit_codes(home: Path, holdgate: Holdgate) -> None:
+    """3 before any checkpoint, 1 for a changed line, 2 for a missing one (L-7, S34)."""
+    holdgate("kill", "everything", "--because", "a drill")
+    assert verdict(holdgate) == (3, "unanchored")
+    connection = database(home)
+    connection.execute("UPDATE ledger SET text = replace(text, 'stopped', 'resumed')")
+    assert verdict(holdgate) == (1, "tampered")
+    connection.execute("UPDATE ledger SET text = replace(text, 'resumed', 'stopped')")
+    connection.execute("DELETE FROM ledger WHERE seq = 2")
+    connection.close()
+    assert verdict(holdgate) == (2, "gap")
+
+
+def test_a_served_ledger_is_sound_and_anchored(before_acme: Holdgate, place: Place, tmp_path: Path) -> None:
+    """A stopped gateway has signed its end; a copy of its notes anchors it, and finds a cut tail (L-4, L-7)."""
+    with before_acme.serving():
+        assert before_acme(*LOOK).code == 0
+    assert before_acme.program("ledger", "verify").code == 0
+    copy = tmp_path / "copy.notes"
+    copy.write_bytes((place.folder / "data" / "checkpoints.notes").read_bytes())
+    assert verdict(before_acme, "--anchor", str(copy)) == (0, "ok")
+    (tmp_path / "empty").write_text("")
+    one_sentence(before_acme("ledger", "verify", "--anchor", str(tmp_path / "empty")), 3)
+
+
+def test_the_story_of_an_action_shows_its_bodies_only_when_asked(gateway: Holdgate) -> None:
+    """ledger show tells every line in order; arguments and answers are decrypted with --bodies alone (L-5, L-6)."""
+    action = gateway(*LOOK).json["action_id"]
+    plain, opened = gateway("ledger", "show", action), gateway("ledger", "show", action, "--bodies")
+    assert "INTENT" in plain.out
+    assert "It ended: succeeded." in plain.out
+    assert "inv_1001" not in plain.out
+    assert "inv_1001" in opened.out
+    bodies = gateway("ledger", "show", action[:14], "--bodies", "--json").json["bodies"]
+    assert bodies["arguments"] == {"invoice": "inv_1001"}
+
+
+def test_lines_are_found_by_tool_principal_event_and_time(gateway: Holdgate) -> None:
+    """query matches every option given, and prints one JSON object a line."""
+    task = "tsk-of-the-test"
+    assert gateway(*LOOK, "--task", task).code == 0
+    found = gateway("ledger", "query", "--tool", "billing_lookup_invoice", "--principal", "bot", "--json").jsons
+    assert [line["event"] for line in found] == ["INTENT", "OUTCOME"]
+    assert len(gateway("ledger", "query", "--task", found[0]["task"], "--since", "1h", "--json").jsons) == 2
+    assert gateway("ledger", "query", "--since", "2099-01-01T00:00:00Z", "--json").jsons == []
+    assert gateway("ledger", "tail", "-n", "1", "--json").jsons[0]["seq"] == found[-1]["seq"]
+
+
+def test_an_operator_settles_what_nobody_could_find_out(gateway: Holdgate, acme: Acme) -> None:
+    """resolve wants the operator role, works once, gives the claim back, and leaves a RECONCILE line (I-6)."""
+    gateway("keys", "create", "ops", "--kind", "human", "--role", "operator", "--keep")
+    acme.fault("drop_before", method="POST", times=1)
+    refund = ("call", "plain_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=700", "--json")
+    unknown = gateway(*refund).json
+    assert unknown["status"] == "unknown"
+    assert unknown["action_id"] in gateway("ledger", "verify").out
+    words = ("resolve", unknown["action_id"], "--happened", "no", "--because", "Not in Acme's books.")
+    assert "operator role" in one_sentence(gateway(*words, "--as", "fay"), 1)
+    assert gateway(*words, "--as", "ops", "--json").json["state"] == "failed"
+    one_sentence(gateway(*words, "--as", "ops"), 1)
+    line = gateway("ledger", "query", "--event", "RECONCILE", "--json").jsons[-1]
+    assert (line["how"], line["because"]) == ("operator", "Not in Acme's books.")
+    assert line["by"].endswith(" as ops")
+    assert gateway(*refund).json["status"] == "done"
+
+
+def test_what_an_operator_saw_happen_is_not_done_again(gateway: Holdgate, acme: Acme) -> None:
+    """Resolved as happened, a repeat is answered from it and nothing is sent (I-12)."""
+    gateway("keys", "create", "operator", "--kind", "human", "--role", "operator", "--keep")
+    acme.fault("drop_after", method="POST", times=1)
+    refund = ("call", "plain_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=700", "--json")
+    unknown = gateway(*refund).json
+    assert gateway("resolve", unknown["action_id"], "--happened", "yes", "--because", "It is there.").code == 0
+    repeat = gateway(*refund).json
+    assert (repeat["status"], repeat["action_id"]) == ("replayed", unknown["action_id"])
+    assert len(acme.mutating()) == 1
+    assert gateway("ledger", "verify").code in (0, 3)
+
+
+def test_tail_follows_until_it_is_stopped(holdgate: Holdgate) -> None:
+    """tail --follow prints what another process writes, and Ctrl-C ends it with exit 0."""
+    import signal
+    import subprocess
+
+    from tests.cli.command import PROGRAM
+
+    process = subprocess.Popen(
+        [*PROGRAM, "--config", str(holdgate.config), "ledger", "tail", "--follow", "--json", "-n", "1"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert '"KEY"' in process.stdout.readline()
+    holdgate("kill", "everything", "--because", "a drill")
+    assert '"SWITCH"' in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
+def test_a_key_is_shown_once_and_never_again(holdgate: Holdgate, home: Path) -> None:
+    """keys create prints the key; ls, the ledger and the database have its id and hash only (A-3)."""
+    made = holdgate("keys", "create", "mina", "--kind", "human", "--group", "finance", "--role", "approver")
+    key = made.out.strip()
+    assert made.code == 0
+    secret = key.split("_", 2)[2]
+    assert secret not in holdgate("keys", "ls", "--json").out + holdgate("ledger", "tail", "--json").out
+    assert not any(secret.encode() in file.read_bytes() for file in home.rglob("*") if file.is_file())
+    listed = {person["principal"]: person for person in holdgate("keys", "ls", "--json").json}
+    assert (listed["mina"]["roles"], listed["mina"]["groups"]) == (["approver"], ["finance"])
+    assert holdgate("keys", "revoke", key.split("_")[1]).code == 0
+    listed = {person["principal"]: person for person in holdgate("keys", "ls", "--json").json}
+    assert listed["mina"]["keys"][0]["state"] == "revoked"
+
+
+def test_duties_are_kept_apart(holdgate: Holdgate) -> None:
+    """No agent approves, and no operator does (A-5, H-5); a change of duties is on the ledger."""
+    assert "Only a human" in one_sentence(holdgate("keys", "create", "bot", "--role", "approver"), 1)
+    both = ("--kind", "human", "--role", "approver", "--role", "operator")
+    assert "at once" in one_sentence(holdgate("keys", "create", "mina", *both), 1)
+    assert holdgate("keys", "create", "mina", "--kind", "human", "--role", "approver").code == 0
+    changes = [line["change"] for line in holdgate("ledger", "query", "--principal", "mina", "--json").jsons]
+    assert changes == ["principal", "created"]
+
+
+def test_acts_on_the_machine_name_the_user_and_the_principal(holdgate: Holdgate) -> None:
+    """With --as, `by` has both the operating system's user and the principal whose key is kept."""
+    holdgate("kill", "everything", "--because", "a drill", "--as", "operator")
+    assert holdgate("kill", "ls", "--json").json[0]["by"].endswith(" as operator")
+    eventually(lambda: holdgate("doctor").out.count("Stopped: everything"), "doctor to tell of the stop")

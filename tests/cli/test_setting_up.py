@@ -1,0 +1,110 @@
+"""From an empty folder to a gateway that could serve."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from tests.cli.command import Holdgate, one_sentence
+
+CREDENTIALS = ("kv/acme/billing#api_key", "kv/acme/crm#api_key", "kv/acme/tickets#api_key")
+
+
+def test_a_fresh_home_lacks_nothing_but_its_credentials(holdgate: Holdgate) -> None:
+    """What init writes loads, and doctor fails for the credentials alone."""
+    ended = holdgate("doctor", "--json")
+    failing = {finding["check"] for finding in ended.json if finding["verdict"] == "fail"}
+    assert (ended.code, failing) == (1, {"credential"})
+
+
+def test_doctor_is_content_once_every_credential_is_stored(holdgate: Holdgate) -> None:
+    """With all credentials stored doctor exits 0; a server that is not running is only a warning."""
+    for reference in CREDENTIALS:
+        assert holdgate("secret", "set", reference, stdin="value-of-a-credential\n").code == 0
+    ended = holdgate("doctor")
+    assert ended.code == 0, ended.out
+    assert "value-of-a-credential" not in ended.out + ended.err
+    assert holdgate("secret", "ls", "--json").json == sorted(CREDENTIALS)
+
+
+def test_a_removed_secret_is_gone_and_its_removal_is_on_the_ledger(holdgate: Holdgate) -> None:
+    """Setting and removing a credential leave a line each, with the reference and never the value."""
+    holdgate("secret", "set", CREDENTIALS[0], stdin="value-of-a-credential\n")
+    assert holdgate("secret", "rm", CREDENTIALS[0]).code == 0
+    lines = holdgate("ledger", "query", "--event", "CONFIG", "--json").jsons
+    assert [line["change"] for line in lines] == ["secret_set", "secret_removed"]
+    assert all(line["by"].startswith("os:") for line in lines)
+    one_sentence(holdgate("secret", "rm", CREDENTIALS[0]), 3)
+
+
+def test_init_overwrites_nothing(home: Path, holdgate: Holdgate) -> None:
+    """A second init in the same folder changes no file."""
+    before = (home / "holdgate.yaml").read_bytes()
+    assert "overwrites nothing" in one_sentence(holdgate("init", str(home)), 3)
+    assert (home / "holdgate.yaml").read_bytes() == before
+
+
+def test_what_init_makes_belongs_to_one_user(home: Path) -> None:
+    """Keys, database and passphrase are readable by their owner only."""
+    data = home / "holdgate-data"
+    for path in (data, data / "gateway.key", data / "holdgate.db", data / "vault.enc", home / "vault.passphrase"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    assert "/holdgate-data/" in (home / ".gitignore").read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, holdgate: Holdgate) -> None:
+    """init into a place that is no folder names the place and a remedy."""
+    (tmp_path / "file").write_text("")
+    assert "Choose a folder" in one_sentence(holdgate("init", str(tmp_path / "file" / "home")), 3)
+
+
+def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate) -> None:
+    """Only `json` holds the key itself; all other texts name the variable or the file."""
+    key = (home / "holdgate-data" / "keys" / "support-agent.key").read_text().strip()
+    for client in ("claude", "codex", "gemini", "inspector", "cursor", "vscode"):
+        ended = holdgate("connect", client)
+        assert ended.code == 0
+        assert key not in ended.out + ended.err
+        assert "http://127.0.0.1:8420/mcp" in ended.out
+    assert holdgate("connect", "json").json == {
+        "url": "http://127.0.0.1:8420/mcp",
+        "headers": {"Authorization": f"Bearer {key}"},
+    }
+
+
+def test_connect_asks_which_of_several_agents(holdgate: Holdgate) -> None:
+    """With keys of two agents kept, connect names them instead of choosing."""
+    holdgate("keys", "create", "second", "--keep")
+    assert "second, support-agent" in one_sentence(holdgate("connect", "codex"), 1)
+    assert holdgate("connect", "codex", "--as", "second", "--json").json["principal"] == "second"
+
+
+def test_tools_and_policies_are_told_as_json(home: Path, holdgate: Holdgate) -> None:
+    """`tools ls`, `tools show`, `policy check` and `policy test` print JSON that parses, and nothing else."""
+    assert {"name", "effect", "risk", "hash"} <= holdgate("tools", "ls", "--json").json[0].keys()
+    shown = holdgate("tools", "show", "billing_refund", "--json").json
+    assert shown["input_schema"]["properties"]["cents"]["type"] == "integer"
+    assert holdgate("tools", "show", "get_action", "--json").json["name"] == "get_action"
+    assert "There is no tool nothing" in one_sentence(holdgate("tools", "show", "nothing"), 1)
+    assert holdgate("policy", "check", "--json").json["ok"] is True
+    assert all(example["ok"] for example in holdgate("policy", "test", "--json").json)
+
+
+def test_a_broken_policy_is_told_with_its_line(home: Path, holdgate: Holdgate) -> None:
+    """policy check names file, line and remedy of every problem, in both forms."""
+    file = home / "policies" / "operators.yaml"
+    file.write_text(file.read_text().replace("billing_refund: hold", "billing_refun: hold"))
+    ended = holdgate("policy", "check")
+    assert ended.code == 3
+    assert any(f"{file}:18" in line and "Did you mean billing_refund?" in line for line in ended.err.splitlines())
+    problems = holdgate("policy", "check", "--json").json["problems"]
+    assert {"file": str(file), "line": 18} == {name: problems[0][name] for name in ("file", "line")}
+
+
+def test_a_failing_example_fails_policy_test(home: Path, holdgate: Holdgate) -> None:
+    """policy test prints every example and exits 1 when one does not hold."""
+    file = home / "policies" / "operators.yaml"
+    file.write_text(file.read_text().replace("expect: hold", "expect: allow"))
+    ended = holdgate("policy", "test")
+    assert ended.code == 1
+    assert "15 of 16 examples hold." in ended.out
