@@ -77,43 +77,36 @@ class Executor:
         self._keyring = keyring
         self._door = door
         self._keep_bodies = keep_bodies
-        self._running: dict[str, asyncio.Task[Outcome]] = {}
-        self._owned: set[asyncio.Task[Any]] = set()
+        self._running: dict[str, asyncio.Task[Any]] = {}
 
-    def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start work that outlives its caller."""
+    def own(self, action_id: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start work on an action that outlives its caller."""
         task = asyncio.create_task(work)
-        self._owned.add(task)
-        task.add_done_callback(self._owned.discard)
+        self._running[action_id] = task
+        task.add_done_callback(lambda _: self._running.pop(action_id, None))
         return task
 
-    def running(self, action_id: str) -> asyncio.Task[Outcome] | None:
-        """The dispatch of an action in this process, if it is under way."""
+    def running(self, action_id: str) -> asyncio.Task[Any] | None:
+        """The work on an action in this process, if it is under way."""
         return self._running.get(action_id)
 
     async def drain(self, seconds: float) -> int:
         """Wait for what is under way. How many were left when time ran out; the next start sweeps those."""
-        if self._owned:
-            await asyncio.wait(set(self._owned), timeout=seconds)
-        return len(self._owned)
+        if self._running:
+            await asyncio.wait(set(self._running.values()), timeout=seconds)
+        return len(self._running)
 
     async def run(self, action: Action, permit: Permit) -> Outcome:
         """Dispatch, and settle: the outcome is durable before it is returned."""
-        current = asyncio.current_task()
-        if current is not None:
-            self._running[action.id] = current
         started = time.monotonic()
-        try:
-            if permit.mode is Mode.PREVIEW:
-                with phase("preview", action):
-                    ended = await self._preview_outcome(action, permit)
-            else:
-                with phase("dispatch", action):
-                    ended = await self._dispatch(action, permit)
-            with phase("settle", action):
-                return await self.settle(action, permit.fence, ended, seconds=time.monotonic() - started)
-        finally:
-            self._running.pop(action.id, None)
+        if permit.mode is Mode.PREVIEW:
+            with phase("preview", action):
+                ended = await self._preview_outcome(action, permit)
+        else:
+            with phase("dispatch", action):
+                ended = await self._dispatch(action, permit)
+        with phase("settle", action):
+            return await self.settle(action, permit.fence, ended, seconds=time.monotonic() - started)
 
     async def show(self, action: Action, permit: Permit) -> Shown:
         """What the action would change, read through an upstream that cannot mutate.

@@ -78,7 +78,7 @@ class Pipeline:
             return await self._refused(call, refusal)
         except LedgerUnavailable as down:
             return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
-        work = self._executor.own(self._act(action, decision))
+        work = self._executor.own(action.id, self._act(action, decision))
         await asyncio.wait({work}, timeout=action.deadline)
         return work.result() if work.done() else replies.running(action.id)
 

@@ -69,7 +69,6 @@ class Reconciler:
         self._instance = instance
         self._checkpointer = checkpointer
         self._on_change = on_change
-        self._executing: set[str] = set()
         self._patience: dict[str, float] = {}
         """Per hold whose preview failed: not before this moment again."""
 
@@ -108,10 +107,9 @@ class Reconciler:
     async def execute_approved(self) -> None:
         """Run what humans have approved (semantics.md H-10)."""
         for hold in await self._store.read(lambda tx: tx.holds.approved()):
-            if hold.action in self._executing or self._patience.get(hold.action, 0.0) > time.monotonic():
+            if self._executor.running(hold.action) or self._patience.get(hold.action, 0.0) > time.monotonic():
                 continue
-            self._executing.add(hold.action)
-            self._executor.own(self._execute(hold))
+            self._executor.own(hold.action, self._execute(hold))
 
     async def _execute(self, hold: HoldRow) -> None:
         """One approved hold, and what may keep it from running."""
@@ -125,8 +123,6 @@ class Reconciler:
         except Exception as broken:  # nobody awaits this task, so what breaks in it is told here
             log.error("approved_action_failed", exc_info=broken, extra={"action": hold.action})
             self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
-        finally:
-            self._executing.discard(hold.action)
 
     async def _execute_or_close(self, hold: HoldRow) -> None:
         """Recall, decide again, look again, consume, run (semantics.md H-3, H-4)."""
