@@ -42,6 +42,7 @@ _PEOPLE: Final = (
     (OWNER, Kind.HUMAN, {"finance"}, {Role.APPROVER}, None),
     ("operator", Kind.HUMAN, {"operators"}, {Role.CALLER, Role.OPERATOR, Role.AUDITOR}, None),
 )
+_CONNECTORS: Final = ("billing", "crm", "tickets")
 _SETTINGS: Final = """\
 # Written by `holdgate demo` at each start. To change what agents may do, edit the files in policies/.
 data: data
@@ -170,14 +171,16 @@ def _copy_policies(target: Path) -> None:
 
 
 def _give_acme_a_key(folder: Path, home: Home) -> None:
-    key_file = folder / "acme" / "api-key"
-    if key_file.exists():
-        return
-    vault, key = open_vault(home), secrets.token_urlsafe(32)
+    """One key, in two places; either may have been removed by hand, or a start cut short between them."""
+    key_file, vault = folder / "acme" / "api-key", open_vault(home)
     assert isinstance(vault, LocalVault)
-    for connector in ("billing", "crm", "tickets"):
-        vault.set(Reference.parse(f"kv/acme/{connector}#api_key"), key)
-    setup.write_private(key_file, key + "\n")
+    wanted = {f"kv/acme/{connector}#api_key" for connector in _CONNECTORS}
+    if key_file.exists():
+        wanted -= set(vault.names())
+    else:
+        setup.write_private(key_file, secrets.token_urlsafe(32) + "\n")
+    for name in sorted(wanted):
+        vault.set(Reference.parse(name), key_file.read_text(encoding="utf-8").strip())
 
 
 def _admit_people(home: Home) -> None:
@@ -195,7 +198,8 @@ def _admit_people(home: Home) -> None:
 def _acme_port(folder: Path, gateway_port: int) -> int:
     """The port Acme had before, if it is still free: a hold is bound to the host that the reviewer saw."""
     note = folder / "acme" / "port"
-    wanted = int(note.read_text()) if note.exists() else gateway_port + 1
+    before = note.read_text().strip() if note.exists() else ""
+    wanted = int(before) if before.isdecimal() else gateway_port + 1
     port = wanted if _is_free(wanted) and wanted != gateway_port else _free_port()
     note.write_text(f"{port}\n")
     return port

@@ -83,7 +83,7 @@ def nothing_runs_in(folder: Path) -> bool:
     """Wait until no process of this machine names the folder."""
 
     def gone() -> bool:
-        listed = subprocess.run(["ps", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True).stdout
         return str(folder) not in listed
 
     return bool(eventually(gone, "the end of every process of the demo"))

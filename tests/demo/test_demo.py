@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -54,6 +55,16 @@ def test_a_second_start_finds_the_data_of_the_first(tmp_path: Path) -> None:
         invoice = asyncio.run(_ask(again.world, "billing_lookup_invoice", {"invoice": "inv_1001"}))
     assert found["data"] == done["data"]
     assert invoice["data"]["refunded_cents"] == done["data"]["cents"]
+
+
+@pytest.mark.parametrize("lost", ["data", "acme"])
+def test_a_half_that_was_removed_is_made_again(tmp_path: Path, lost: str) -> None:
+    """The gateway's data or the company's may be thrown away alone: the next start joins the two again."""
+    folder = tmp_path / "demo"
+    build(folder, 0)
+    shutil.rmtree(folder / lost)
+    with running_demo(folder) as demo:
+        assert asyncio.run(_small_refund(demo.world))["status"] == "done"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
