@@ -145,14 +145,21 @@ async def test_a_refusal_is_looked_through_once_more_when_it_was_parsed() -> Non
         assert str(ended) == 'The system of record answered 400 and said: "[redacted]"'
 
 
-@pytest.mark.parametrize("act", [close, reset, say(b"SSH-2.0\r\n\r\n")])
+@pytest.mark.parametrize("act", [close, reset, hang, say(b"SSH-2.0\r\n\r\n")])
 async def test_the_engine_hands_on_no_frame_that_holds_the_signature(act: Act) -> None:
     """C-5: neither its own exception nor any it hangs on, whoever else may call it."""
     engine = AiohttpEngine(internal=True)
     async with wire(act) as upstream:
-        url = f"http://127.0.0.1:{upstream.port}/"
         ended = await outcome(
-            engine.handle_async_request(httpx.Request("POST", url, headers={"X-Api-Key": CANARY}, content=b"{}"))
+            engine.handle_async_request(
+                httpx.Request(
+                    "POST",
+                    f"http://127.0.0.1:{upstream.port}/",
+                    headers={"X-Api-Key": CANARY},
+                    content=b"{}",
+                    extensions={"timeout": {"total": 0.3}},
+                )
+            )
         )
         assert isinstance(ended, httpx.TransportError)
         assert_clean("the engine's exception", everything_of(ended))
