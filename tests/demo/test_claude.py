@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,11 +17,17 @@ from typing import Any
 import pytest
 
 from tests.demo.running import environment, holdgate, nothing_runs_in
-
-pytest.importorskip("anthropic", reason="anthropic is not installed; run `pip install 'holdgate[claude]'`")
+from tests.services import missing
 
 Request = dict[str, Any]
 Block = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def anthropic_is_installed() -> None:
+    """The optional extra; its absence is a failure only where everything is required."""
+    if importlib.util.find_spec("anthropic") is None:
+        missing("anthropic", "pip install 'holdgate[claude]'")
 
 
 def refund_the_grinder(asked: Request) -> Block:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from gateway.connect import CLIENTS, snippet
 from gateway.demo.stage import agent, effects
 from gateway.demo.world import build
 from gateway.errors import HoldgateError
-from tests.demo.running import holdgate, nothing_runs_in, running_demo
+from tests.demo.running import HOLDGATE, environment, holdgate, nothing_runs_in, running_demo
+from tests.services import PATIENCE
 
 
 def test_the_story_plays_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:
@@ -81,6 +83,27 @@ def test_acme_does_not_outlive_a_killed_demo(tmp_path: Path) -> None:
     with running_demo(tmp_path / "demo") as demo:
         demo.stop(signal.SIGKILL)
     assert nothing_runs_in(tmp_path)
+
+
+def test_a_play_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of the story ends the agent, and the gateway and the company that it brought."""
+    process = subprocess.Popen(
+        [*HOLDGATE, "demo", "--play"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout
+    while not process.stdout.readline().startswith("A large refund"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert nothing_runs_in(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_taken_port_is_one_line_with_its_remedy(tmp_path: Path) -> None:
