@@ -176,7 +176,7 @@ class App:
     async def ready(self) -> bool:
         """Whether calls can be recorded now."""
         try:
-            await self.store.write(lambda tx: tx.ledger.head())
+            await self.store.write(lambda tx: tx.ledger.touch())
         except LedgerUnavailable:
             return False
         return True

@@ -116,7 +116,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_redirect_is_not_followed(place: Place, acme: Acme, elsewhere: tuple[str, list[str]]) -> None:
-    """S29: a redirect to another host is not followed, by a write or a read; nobody comes there, with or without key."""
+    """S29: a redirect to another host is not followed, by write or read; nobody ever comes there."""
     target, seen = elsewhere
     acme.fault("redirect", target, times=2)
 

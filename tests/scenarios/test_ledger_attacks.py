@@ -1,0 +1,160 @@
+"""Somebody with the database file: what they change, and what verification says of it (semantics.md L-7, S34)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.ledger.verify import Verdict
+from tests.acme import Acme
+from tests.house import house, run
+from tests.living import Place
+
+Attack = Callable[[sqlite3.Connection], None]
+
+
+@pytest.fixture
+def written(place: Place, acme: Acme) -> Place:
+    """A place whose ledger tells of a few calls, is signed, and verifies."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            for cents in range(1, 6):
+                await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
+
+    run(scenario)
+    report = place.verify()
+    assert (report.verdict, report.findings) == (Verdict.OK, [])
+    assert report.lines > 10
+    return place
+
+
+def attack(place: Place, how: Attack) -> None:
+    """Change the file as somebody who may write it would: the triggers are theirs to drop."""
+    connection = sqlite3.connect(place.home.database, isolation_level=None)
+    for trigger in ("ledger_is_append_only_update", "ledger_is_append_only_delete"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    how(connection)
+    connection.close()
+
+
+def flip(file: sqlite3.Connection) -> None:
+    file.execute('UPDATE ledger SET text = replace(text, \'"principal":"bot"\', \'"principal":"fay"\') WHERE seq = 12')
+    assert file.execute("SELECT changes()").fetchone() == (1,)
+
+
+def flip_and_rehash(file: sqlite3.Connection) -> None:
+    """Change a line, and write the whole chain after it anew."""
+    previous = None
+    for seq, text in file.execute("SELECT seq, text FROM ledger WHERE seq >= 12 ORDER BY seq").fetchall():
+        line = json.loads(text)
+        if previous is None:
+            line["principal"] = "fay"
+        else:
+            line["prev"] = previous
+        text = json.dumps(line, sort_keys=True, separators=(",", ":"))
+        previous = hashlib.sha256(text.encode()).hexdigest()
+        file.execute("UPDATE ledger SET text = ?, hash = ? WHERE seq = ?", (text, previous, seq))
+    file.execute("UPDATE ledger_head SET hash = ?", (previous,))
+
+
+def delete_one(file: sqlite3.Connection) -> None:
+    file.execute("DELETE FROM ledger WHERE seq = 12")
+
+
+def delete_and_close_ranks(file: sqlite3.Connection) -> None:
+    file.execute("DELETE FROM ledger WHERE seq = 12")
+    file.execute("UPDATE ledger SET seq = seq - 1 WHERE seq > 12")
+
+
+def swap(file: sqlite3.Connection) -> None:
+    (one, two) = file.execute("SELECT text, hash FROM ledger WHERE seq IN (12, 13) ORDER BY seq").fetchall()
+    file.execute("UPDATE ledger SET text = ?, hash = ? WHERE seq = 12", two)
+    file.execute("UPDATE ledger SET text = ?, hash = ? WHERE seq = 13", one)
+
+
+def cut(file: sqlite3.Connection) -> None:
+    file.execute("DELETE FROM ledger WHERE seq > 12")
+
+
+def cut_and_move_the_head(file: sqlite3.Connection) -> None:
+    cut(file)
+    file.execute("UPDATE ledger_head SET seq = 12, hash = (SELECT hash FROM ledger WHERE seq = 12)")
+    file.execute("DELETE FROM checkpoints")
+
+
+def behead(file: sqlite3.Connection) -> None:
+    file.execute("DELETE FROM ledger_head")
+
+
+@pytest.mark.parametrize(
+    ("how", "verdict"),
+    [
+        (flip, Verdict.TAMPERED),
+        (flip_and_rehash, Verdict.TAMPERED),
+        (delete_one, Verdict.GAP),
+        (delete_and_close_ranks, Verdict.TAMPERED),
+        (swap, Verdict.TAMPERED),
+        (cut, Verdict.GAP),
+        (cut_and_move_the_head, Verdict.TAMPERED),
+        (behead, Verdict.TAMPERED),
+    ],
+)
+def test_every_change_is_found(written: Place, how: Attack, verdict: Verdict) -> None:
+    """S34, V-5: a flipped, deleted, exchanged or cut line is found, and said in words."""
+    attack(written, how)
+    report = written.verify()
+    assert report.verdict == verdict, report.findings
+    assert report.findings
+
+
+def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Acme) -> None:
+    """S34, L-4: the whole file put back to an earlier day verifies by itself, and not beside the published notes."""
+    older = place.folder / "older.db"
+
+    async def one_day(cents: int) -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
+
+    run(lambda: one_day(1))
+    notes_then = shutil.copy(place.home.checkpoints, place.folder / "notes-then")
+    _snapshot(place.home.database, older)
+    run(lambda: one_day(2))
+    for leftover in place.home.data.glob("holdgate.db-*"):
+        leftover.unlink()
+    shutil.copy(older, place.home.database)
+    assert place.verify(published=Path(notes_then)).verdict == Verdict.OK
+    report = place.verify()
+    assert report.verdict == Verdict.GAP
+    assert "The tail was cut" in report.findings[0]
+
+
+def test_a_note_of_somebody_elses_is_no_anchor(written: Place) -> None:
+    """S34, L-4: a published note whose size was edited no longer bears the signature."""
+    notes = written.home.checkpoints
+    lines = notes.read_text().split("\n")
+    lines[1] = str(int(lines[1]) - 1)
+    notes.write_text("\n".join(lines))
+    assert written.verify().verdict == Verdict.TAMPERED
+
+
+def test_the_file_itself_refuses_an_honest_mistake(written: Place) -> None:
+    """L-1: without dropping the triggers, a line can be neither changed nor deleted."""
+    file = sqlite3.connect(written.home.database, isolation_level=None)
+    for statement in ("UPDATE ledger SET text = '{}'", "DELETE FROM ledger"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            file.execute(statement)
+    file.close()
+
+
+def _snapshot(database: Path, copy: Path) -> None:
+    source, target = sqlite3.connect(database), sqlite3.connect(copy)
+    source.backup(target)
+    source.close()
+    target.close()

@@ -1,0 +1,84 @@
+"""When nothing can be written down, nothing happens (semantics.md L-1, S35)."""
+
+from __future__ import annotations
+
+import resource
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from gateway.model import Event
+from tests.acme import Acme
+from tests.living import Gate, request
+
+REFUND = {"invoice": "inv_1001", "cents": 500}
+
+
+def bound_files(gateway: Gate, size: int) -> None:
+    """Let no file of the gateway process grow beyond `size` bytes: to a process, a disk that is full."""
+    assert gateway.process is not None
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_lets_nothing_out(running: Gate, acme: Acme) -> None:
+    """S35, L-1: without room every call is `ledger_unavailable` and nothing arrives; with room it recovers."""
+    before = running.call("plain_refund", REFUND)
+    assert before["status"] == "done"
+    acme.forget()
+    bound_files(running, 4_096)
+    for tool, args in (("plain_refund", {**REFUND, "cents": 1}), ("plain_invoice", {"invoice": "inv_1001"})):
+        answer = running.call(tool, args)
+        assert (answer["status"], answer["code"], answer["retry"]) == ("failed", "ledger_unavailable", "later")
+        assert answer["message"] in (
+            "The disk is full: actions cannot be recorded.",
+            "The disk reported an error.",
+        )
+    refused = running.call("plain_refund", {"invoice": "no"})
+    assert refused["code"] == "ledger_unavailable", "refusals are on the ledger too"
+    assert httpx.get(running.url.replace("/mcp", "/readyz"), trust_env=False).status_code == 503
+    assert acme.journal() == []
+    bound_files(running, resource.RLIM_INFINITY)
+    assert running.call("plain_refund", {**REFUND, "cents": 1})["status"] == "done"
+    assert running.call("plain_refund", REFUND)["status"] == "replayed"
+    assert len(acme.mutating()) == 1
+    assert running.place.verify().verdict == 0
+
+
+def test_a_disk_that_fills_up_during_the_call_leaves_it_unknown(running: Gate, acme: Acme) -> None:
+    """L-1, I-8: the outcome of a sent write that cannot be recorded is `unknown` to its caller, and stays so."""
+    acme.fault("wait_for_release", "after", method="POST")
+    with ThreadPoolExecutor(1) as caller:
+        pending = caller.submit(running.call, "plain_refund", REFUND)
+        acme.wait_for_parked()
+        bound_files(running, 4_096)
+        acme.release()
+        answer = pending.result(20)
+    assert (answer["status"], answer["code"], answer["retry"]) == ("unknown", "outcome_unknown", "no")
+    bound_files(running, resource.RLIM_INFINITY)
+    running.restart()
+    assert running.call("plain_refund", REFUND)["code"] == "outcome_unknown"
+    assert len(acme.mutating()) == 1
+    (intent,) = running.place.lines(event=Event.INTENT)
+    assert running.place.verify().unknown == [intent["action"]]  # V-4
+
+
+def test_json_that_is_not_sound_reaches_no_tool(running: Gate, acme: Acme) -> None:
+    """S40, T-4: deep, huge, doubled and not-a-number JSON is refused at the door, and the next call is served."""
+    headers, body = request("plain_refund", REFUND, key=running.place.keys["bot"])
+    arguments = b'{"invoice": "inv_1001", "cents": 500}'
+    assert arguments in body
+    bad = (
+        b'{"invoice": "inv_1001", "cents": 500, "cents": 1}',
+        b'{"invoice": "inv_1001", "cents": NaN}',
+        b'{"invoice": "\\ud800", "cents": 500}',
+        b'{"invoice": ' + b"[" * 64 + b"]" * 64 + b"}",
+        b'{"invoice": "' + b"x" * 1_100_000 + b'"}',
+    )
+    for attempt in bad:
+        answer = httpx.post(
+            running.url, headers=headers, content=body.replace(arguments, attempt), trust_env=False, timeout=20
+        )
+        assert answer.status_code in (400, 413)
+        assert "error" in answer.json()
+    assert acme.journal() == []
+    assert running.call("plain_refund", REFUND)["status"] == "done"

@@ -1,0 +1,139 @@
+"""Where no secret may be found: a run with every kind of day, and a search of everything it left (semantics.md V-6)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.acme import API_KEY, Acme
+from tests.house import House, house, run
+from tests.living import Gate, Place, held
+
+PHONE = "+46 70 987 65 43"
+REASON = "zanzibar-reason-canary"
+KEY = "kilimanjaro-idempotency-canary"
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """Every span from now on; one provider per process is all that OpenTelemetry allows."""
+    exporter = InMemorySpanExporter()
+    provider = trace.get_tracer_provider()
+    if not isinstance(provider, TracerProvider):
+        provider = TracerProvider()
+        trace.set_tracer_provider(provider)
+    processor = SimpleSpanProcessor(exporter)
+    provider.add_span_processor(processor)
+    yield exporter
+    processor.shutdown()
+
+
+def disguises(secret: str) -> list[bytes]:
+    """`secret`, and how it looks when something has encoded it."""
+    raw = secret.encode()
+    shifted = [base64.b64encode(b"x" * shift + raw)[4 if shift else 0 : -4] for shift in range(3)]
+    texts = [
+        raw,
+        raw[::-1],
+        raw.hex().encode(),
+        raw.hex().upper().encode(),
+        urllib.parse.quote(secret, safe="").encode(),
+        urllib.parse.quote_plus(secret).encode(),
+        json.dumps(secret).strip('"').encode(),
+        secret.replace("/", "\\/").encode(),
+        *shifted,
+        *(part.replace(b"+", b"-").replace(b"/", b"_") for part in shifted),
+    ]
+    return list(dict.fromkeys(texts))
+
+
+def left_behind(place: Place) -> dict[str, bytes]:
+    """Every file of the place but the ones made to hold a secret."""
+    files = (file for file in place.folder.rglob("*") if file.is_file())
+    kept = {"passphrase", "gateway.key", "vault.enc"}
+    return {str(file): file.read_bytes() for file in files if file.name not in kept and file.suffix != ".key"}
+
+
+def test_the_search_would_find_it(tmp_path: Path) -> None:
+    """V-6: the search knows each disguise when it sees it, at every offset that base64 may give it."""
+    for shift in range(3):
+        hidden = base64.b64encode(b"y" * shift + API_KEY.encode() + b"tail")
+        assert any(disguise in hidden for disguise in disguises(API_KEY))
+    assert urllib.parse.quote(API_KEY, safe="").encode() in disguises(API_KEY)
+
+
+def test_no_credential_and_no_argument_is_left_anywhere(
+    place: Place, acme: Acme, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """V-6, C-6, L-5: after echoes, errors, holds and previews: no canary in database, WAL, notes, logs, spans, answers.
+
+    The credential in no encoding; and what the agent passed, in the clear, nowhere but in its own answers.
+    """
+    caplog.set_level(logging.DEBUG)
+    place.write_policy(held("crm_update_customer"))
+    answers: list[str] = []
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            answers.extend(await _every_kind_of_day(gateway, acme))
+            searched = left_behind(place)  # while it runs, so that the WAL is there
+            assert any(name.endswith("-wal") for name in searched)
+            _search(searched, [*disguises(API_KEY), PHONE.encode(), REASON.encode(), KEY.encode()])
+
+    run(scenario)
+    assert len(spans.get_finished_spans()) > 10
+    told = {
+        "spans": "".join(span.to_json() for span in spans.get_finished_spans()).encode(),
+        "logs": "".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records).encode(),
+    }
+    _search({**left_behind(place), **told}, [*disguises(API_KEY), PHONE.encode(), REASON.encode(), KEY.encode()])
+    _search({"answers": "".join(answers).encode()}, disguises(API_KEY))
+
+
+def test_a_process_logs_no_secret(running: Gate, acme: Acme) -> None:
+    """V-6, C-6: at the level debug neither the upstream's credential nor the caller's key is in the log."""
+    running.place.write_settings(log_level="debug")
+    running.restart()
+    acme.fault("echo_error", 422, method="POST")
+    running.call("plain_refund", {"invoice": "inv_1001", "cents": 1})
+    running.call("plain_refund", {"invoice": "inv_1001", "cents": 2})
+    running.stop()
+    key_secret = running.place.keys["bot"].split("_", 2)[2]
+    _search(left_behind(running.place), [*disguises(API_KEY), key_secret.encode()])
+    assert b"upstream_echoed_credential" in running.log.read_bytes()
+
+
+async def _every_kind_of_day(gateway: House, acme: Acme) -> list[str]:
+    answers = []
+    refund = {"invoice": "inv_1001", "cents": 1, "reason": REASON, "idempotency_key": KEY}
+    for fault in (("echo", "id"), ("echo_error", 422), ("echo_error", 503), ("garbage", None), ("drop_after", None)):
+        acme.fault(*fault, method="GET")
+        answers.append(await gateway.call("plain_invoice", {"invoice": "inv_1001"}))
+        acme.start_over()
+        acme.fault(*fault, method="POST")
+        answers.append(await gateway.call("plain_refund", {**refund, "idempotency_key": f"{KEY}-{fault}"}))
+        acme.start_over()
+    change = {"customer": "cus_ada", "phone": PHONE, "reason": REASON}
+    answers.append(await gateway.call("crm_update_customer", {**change, "dry_run": True}))
+    asked = await gateway.call("crm_update_customer", change)
+    answers.append(asked)
+    await gateway.vote(asked["action_id"], "fay")
+    answers.append(await gateway.ended(asked["action_id"]))
+    answers.append(await gateway.call("plain_refund", {**refund, "cents": "no"}))
+    return [json.dumps(answer) for answer in answers]
+
+
+def _search(places: dict[str, bytes], canaries: list[bytes]) -> None:
+    for name, content in places.items():
+        for canary in canaries:
+            assert canary not in content, f"{canary!r} is in {name}"
