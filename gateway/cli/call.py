@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -75,7 +76,7 @@ def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:
     given: dict[str, Any] = {}
     if json_args is not None:
         try:
-            text = sys.stdin.read() if json_args == "-" else open(json_args, encoding="utf-8").read()  # noqa: SIM115
+            text = sys.stdin.read() if json_args == "-" else Path(json_args).read_text(encoding="utf-8")
             given = json.loads(text)
         except (OSError, ValueError) as wrong:
             raise typer.BadParameter(f"That is no readable JSON: {wrong}.", param_hint="--json-args") from None

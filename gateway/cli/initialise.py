@@ -50,6 +50,9 @@ vault:
   kind: local
   passphrase_file: vault.passphrase
 
+# Whom `holdgate serve --stdio` acts for.
+stdio_principal: support-agent
+
 # limits: {calls_per_minute: 600, pending_holds: 20}
 log_level: info
 """

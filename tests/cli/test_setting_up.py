@@ -37,6 +37,13 @@ def test_a_removed_secret_is_gone_and_its_removal_is_on_the_ledger(holdgate: Hol
     one_sentence(holdgate("secret", "rm", CREDENTIALS[0]), 3)
 
 
+def test_a_fresh_home_serves_over_stdio_too(holdgate: Holdgate) -> None:
+    """What init writes names whom stdio acts for; the end of stdin ends it in order, with nothing else on stdout."""
+    ended = holdgate.program("serve", "--stdio")
+    assert (ended.code, ended.out) == (0, "")
+    assert '"event": "stopped"' in ended.err
+
+
 def test_init_overwrites_nothing(home: Path, holdgate: Holdgate) -> None:
     """A second init in the same folder changes no file."""
     before = (home / "holdgate.yaml").read_bytes()
