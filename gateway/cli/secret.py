@@ -26,13 +26,13 @@ def set_(ctx: typer.Context, ref: Ref, as_name: AsName = None) -> None:
     from vault.reference import Reference
 
     home = Invocation.of(ctx).home()
-    reference, vault = Reference.parse(ref), _vault(home)
+    reference, vault, by = Reference.parse(ref), _vault(home), _by(home, as_name)
     if sys.stdin.isatty():
         value = typer.prompt(f"Value of {reference}", hide_input=True, confirmation_prompt=True)
     else:
         value = sys.stdin.read().rstrip("\r\n")
     version = vault.set(reference, value)
-    _record(home, as_name, "secret_set", str(reference), version)
+    _record(home, by, "secret_set", str(reference), version)
     say(f"Stored {reference}, version {version}.")
 
 
@@ -55,9 +55,9 @@ def rm(ctx: typer.Context, ref: Ref, as_name: AsName = None) -> None:
     from vault.reference import Reference
 
     home = Invocation.of(ctx).home()
-    reference = Reference.parse(ref)
+    reference, by = Reference.parse(ref), _by(home, as_name)
     _vault(home).remove(reference)
-    _record(home, as_name, "secret_removed", str(reference), None)
+    _record(home, by, "secret_removed", str(reference), None)
     say(f"Forgot {reference}.")
 
 
@@ -74,12 +74,19 @@ def _vault(home: Home) -> LocalVault:
     return LocalVault(home.data / settings.file, passphrase(home, settings))
 
 
-def _record(home: Home, as_name: str | None, change: str, reference: str, version: int | None) -> None:
+def _by(home: Home, as_name: str | None) -> str:
+    """Who acts; asked before anything is changed, so that a change is never left without a name."""
     from gateway.cli.whoami import acting
-    from gateway.model import Event
 
     with opened_store(home) as store:
-        by, tenant = acting(home, store, as_name), home.settings.tenant
+        return acting(home, store, as_name)
+
+
+def _record(home: Home, by: str, change: str, reference: str, version: int | None) -> None:
+    from gateway.model import Event
+
+    tenant = home.settings.tenant
+    with opened_store(home) as store:
         store.transact(
             lambda tx: tx.ledger.append(
                 Event.CONFIG, tenant=tenant, change=change, credential=reference, version=version, by=by

@@ -37,6 +37,12 @@ def test_a_removed_secret_is_gone_and_its_removal_is_on_the_ledger(holdgate: Hol
     one_sentence(holdgate("secret", "rm", CREDENTIALS[0]), 3)
 
 
+def test_who_cannot_prove_who_they_are_changes_no_secret(holdgate: Holdgate) -> None:
+    """With --as of somebody whose key is not kept, nothing is stored: no change is left without a name."""
+    one_sentence(holdgate("secret", "set", CREDENTIALS[0], "--as", "nobody", stdin="value-of-a-credential\n"), 1)
+    assert holdgate("secret", "ls", "--json").json == []
+
+
 def test_a_fresh_home_serves_over_stdio_too(holdgate: Holdgate) -> None:
     """What init writes names whom stdio acts for; the end of stdin ends it in order, with nothing else on stdout."""
     ended = holdgate.program("serve", "--stdio")
