@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from gateway import holds
+from gateway import holds, repeats
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
+from gateway.lines import facts
 from gateway.model import (
     Action,
     Decision,
@@ -24,22 +24,16 @@ from gateway.model import (
     Permit,
     Shown,
     State,
-    Status,
     Verdict,
 )
+from gateway.repeats import Prior
+from gateway.replies import held
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 
 _LEASE_MARGIN = 15.0
 """Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prior:
-    """An earlier action that answers this call."""
-
-    row: ActionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class Admission:
         refused = self._stopped(tx, action)
         if refused is not None:
             return self._refuse(tx, action, refused)
-        prior = self._prior(tx, action, decision)
+        prior = repeats.prior(tx, action, self._window(decision))
         if isinstance(prior, Refusal):
             return self._refuse(tx, action, prior)
         if prior is not None:
@@ -172,36 +166,8 @@ class Admission:
         what = "Everything" if stop.scope == "everything" else f"The {stop.scope} {stop.target}"
         return Refusal("switched_off", f"{what} has been stopped by an operator: {stop.because}")
 
-    def _prior(self, tx: Transaction, action: Action, decision: Decision) -> Prior | Refusal | None:
-        """The earlier action that this call repeats, if its answer still stands (semantics.md I-4, I-12, I-15)."""
-        row = tx.actions.claimant(action)
-        if row is None and action.key and action.key.derived and action.task.implicit:
-            row = tx.actions.lost(action)
-        if row is None or action.key is None:
-            return None
-        if row.fingerprint != action.fingerprint and action.key.source != "natural":
-            return Refusal(
-                "key_reused", "This idempotency key was used for a call with other arguments.", action_id=row.id
-            )
-        window = self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
-        ended = row.settled_at if row.state.terminal else None
-        if action.key.derived and row.delivered and ended is not None and tx.now - ended >= window:
-            tx.actions.give_back(row.id)
-            return None
-        if row.state is State.UNKNOWN:
-            return Refusal(
-                "outcome_unknown",
-                "The same call was sent before and its outcome is not known yet; it was not sent again.",
-                action_id=row.id,
-            )
-        if row.state.terminal and tx.bodies.get(row.id, "outcome") is None and row.state is not State.REFUSED:
-            if action.key.derived:
-                tx.actions.give_back(row.id)
-                return None
-            return Refusal("key_expired", "This key was used before, and its answer is no longer kept.")
-        if row.state.terminal:
-            tx.ledger.append(Event.REPLAY, **facts(action), original=row.id)
-        return Prior(row)
+    def _window(self, decision: Decision) -> int:
+        return self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
 
     def _hold(
         self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, sealed: bytes
@@ -291,7 +257,7 @@ class Admission:
         return self._permit(action, Mode.RUN, fence, line.hash)
 
     def _over_time(self, tx: Transaction, decision: Decision, opened: int) -> Refusal | None:
-        """A task's wall clock bounds what its agent may still ask for; time spent waiting for a human is not its own."""
+        """A task's wall clock bounds what its agent may still ask for; waiting for a human is not its own time."""
         clock = decision.limits.wall_clock
         if clock is None or tx.now - opened < clock * 1000:
             return None
@@ -368,48 +334,3 @@ class Admission:
 def _then(decision: Decision) -> str | None:
     """What the policy wants an agent to do that has used up its budget; None: as the code says, a human."""
     return "Stop here and tell the user." if decision.on_exceeded == "stop" else None
-
-
-def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
-    """What every ledger line about an action says: who, what, for which task, by which rules. No argument."""
-    known = {
-        "action": action.id,
-        "tenant": action.principal.tenant,
-        "principal": action.principal.id,
-        "api_key": action.principal.key_id,
-        "on_behalf_of": action.principal.on_behalf_of,
-        "tool": action.tool.name,
-        "effect": str(action.tool.effect),
-        "mode": str(action.mode),
-        "task": action.task.id,
-        "task_source": action.task.source,
-        "fingerprint": action.fingerprint.hex(),
-        "schema": action.tool.schema_hash,
-        "credential": action.tool.connector.credential,
-        "evidence": list(action.evidence) or None,
-        "key_source": action.key.source if action.key else None,
-        "client_call": action.carried.client_call_id,
-        "claims": dict(action.carried.claims) or None,
-    }
-    if decision is not None:
-        known |= {"policy": decision.policy_hash, "rules": [rule.id for rule in decision.rules]}
-    return known
-
-
-def held(action_id: str, expires_at: int, message: str, shown: Shown | None) -> Outcome:
-    """The answer to a call that waits for a human (semantics.md H-9)."""
-    return Outcome(
-        status=Status.HELD,
-        action_id=action_id,
-        diff=shown.changes if shown else None,
-        code="approval_needed",
-        message=message,
-        next=f"Nothing was done yet. A human has been asked. Call get_action with action_id {action_id}; do not repeat"
-        " the call.",
-        expires_at=rfc3339(expires_at),
-    )
-
-
-def rfc3339(milliseconds: int) -> str:
-    """A store time as text, in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -13,10 +13,10 @@ from typing import Any, Protocol, TypeVar
 
 import rfc8785
 
-from gateway.admission import facts
 from gateway.connector import Found, Output, Preview, Tool, Upstream
 from gateway.errors import CODES, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
+from gateway.lines import facts
 from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction

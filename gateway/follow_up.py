@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 from gateway import holds, own_tools, replies
-from gateway.admission import rfc3339
 from gateway.arguments import validate
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.executor import Executor
 from gateway.keyring import Keyring
 from gateway.model import Call, HoldState, Outcome, Principal, Rate, State, Status, new_id
+from gateway.replies import rfc3339
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction

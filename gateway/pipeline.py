@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from gateway import replies
-from gateway.admission import Admission, LookFirst, Prior
+from gateway.admission import Admission, LookFirst
 from gateway.catalogue import Catalogue, UnknownTool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
@@ -28,6 +28,7 @@ from gateway.model import (
 )
 from gateway.policy.live import LivePolicy
 from gateway.policy.question import Question
+from gateway.repeats import Prior
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import phase

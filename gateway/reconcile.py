@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from gateway import holds
-from gateway.admission import Admission, facts
+from gateway.admission import Admission
 from gateway.catalogue import Catalogue
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
@@ -20,6 +20,7 @@ from gateway.executor import Ended, Executor
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
+from gateway.lines import facts
 from gateway.model import Action, Event, HoldState, Permit, State
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy

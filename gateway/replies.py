@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from gateway.admission import held, rfc3339
 from gateway.errors import CODES, Refusal
 from gateway.evidence import opened
 from gateway.keyring import Keyring
@@ -167,3 +167,22 @@ def _kept(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
 def _coded(status: Status, action_id: str, code: str, message: str) -> Outcome:
     known = CODES[code]
     return Outcome(status, action_id, code=code, message=message, next=known.next, retry=known.retry)
+
+
+def held(action_id: str, expires_at: int, message: str, shown: Shown | None) -> Outcome:
+    """The answer to a call that waits for a human (semantics.md H-9)."""
+    return Outcome(
+        status=Status.HELD,
+        action_id=action_id,
+        diff=shown.changes if shown else None,
+        code="approval_needed",
+        message=message,
+        next=f"Nothing was done yet. A human has been asked. Call get_action with action_id {action_id}; do not repeat"
+        " the call.",
+        expires_at=rfc3339(expires_at),
+    )
+
+
+def rfc3339(milliseconds: int) -> str:
+    """A store time as text, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

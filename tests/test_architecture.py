@@ -26,7 +26,7 @@ FLAT_ROOMS = {
     "door": ("outbound", "upstream", "template", "engine", "egress", "answers", "pacing", "redact"),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor"),
-        *("replies", "follow_up", "recall", "reconcile"),
+        *("lines", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
     "wire": ("mcp_server", "http_front", "http_answers", "http_limits", "stdio_lines", "carried"),
     "house": ("app", "setup", "settings", "serve", "connect"),

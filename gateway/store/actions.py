@@ -36,9 +36,14 @@ class ActionRow:
     instance: str
     lease_until: int | None
     tries: int
-    delivered: bool
+    delivered_at: int | None
     received_at: int
     settled_at: int | None
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the answer that tells its end was handed over whole (semantics.md I-15)."""
+        return self.delivered_at is not None
 
 
 _ROUND = 500
@@ -118,11 +123,15 @@ class Actions:
     def lost(self, action: Action) -> ActionRow | None:
         """The newest identical write of an implicit task whose answer was never handed over (semantics.md I-15)."""
         return self._one(
-            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered = 0"
+            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
             " AND effect = 'write' AND mode = 'run' AND task_source = 'implicit' AND key_source = 'derived'"
             " AND key_digest IS NOT NULL ORDER BY received_at DESC LIMIT 1",
             (action.principal.tenant, action.principal.id, action.twin),
         )
+
+    def adopt(self, id: str, key_digest: bytes) -> None:
+        """Let an action claim another key: the one by which its repeats are found from now on."""
+        self._execute("UPDATE actions SET key_digest = ? WHERE id = ?", (key_digest, id))
 
     def give_back(self, id: str) -> None:
         """Free an action's claim, so that the same key may run again."""
@@ -171,7 +180,7 @@ class Actions:
         """
         done = self._execute(
             "UPDATE actions SET state = :state, code = :code, try_at = :try_at, lease_until = NULL, updated_at = :now,"
-            " delivered = 0,"
+            " delivered_at = NULL,"
             " settled_at = CASE WHEN :state = 'unknown' THEN NULL ELSE :now END"
             " WHERE id = :id AND fence = :fence AND state IN ('dispatching', 'unknown')",
             {"id": id, "fence": fence, "state": str(state), "code": code, "try_at": try_at, "now": self._now},
@@ -215,9 +224,9 @@ class Actions:
         """The answers to these were handed over whole. One that told of no end yet is still owed its outcome."""
         for id in ids:
             self._execute(
-                "UPDATE actions SET delivered = 1 WHERE id = ? AND delivered = 0"
+                "UPDATE actions SET delivered_at = ? WHERE id = ? AND delivered_at IS NULL"
                 " AND state IN ('succeeded', 'failed', 'refused')",
-                (id,),
+                (self._now, id),
             )
 
     def forget(self, before: int) -> int:
@@ -237,7 +246,7 @@ class Actions:
 
 def _row(row: Any) -> ActionRow:
     values = {field.name: row[field.name] for field in fields(ActionRow)}
-    return ActionRow(**{**values, "state": State(row["state"]), "delivered": bool(row["delivered"])})
+    return ActionRow(**{**values, "state": State(row["state"])})
 
 
 class Bodies:

@@ -69,14 +69,14 @@ CREATE TABLE actions (
     lease_until   INTEGER,
     tries         INTEGER NOT NULL DEFAULT 0, -- reconciliation attempts
     try_at        INTEGER,                    -- when the next one is due; NULL: none, an operator has to look
-    delivered     INTEGER NOT NULL DEFAULT 0,
+    delivered_at  INTEGER,          -- when the answer that tells its end was handed over whole; NULL: never
     received_at   INTEGER NOT NULL,
     settled_at    INTEGER,
     updated_at    INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX actions_claim ON actions (tenant, principal, tool, key_digest) WHERE key_digest IS NOT NULL;
 CREATE INDEX actions_open ON actions (state, try_at) WHERE state IN ('dispatching', 'unknown', 'held');
-CREATE INDEX actions_lost ON actions (tenant, principal, twin) WHERE delivered = 0 AND effect = 'write' AND mode = 'run';
+CREATE INDEX actions_lost ON actions (tenant, principal, twin) WHERE delivered_at IS NULL AND effect = 'write' AND mode = 'run';
 CREATE INDEX actions_settled ON actions (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX actions_of_principal ON actions (tenant, principal, received_at);
 

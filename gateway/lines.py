@@ -1,0 +1,33 @@
+"""What the ledger's lines about an action have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.model import Action, Decision
+
+
+def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
+    """What every ledger line about an action says: who, what, for which task, by which rules. No argument."""
+    known = {
+        "action": action.id,
+        "tenant": action.principal.tenant,
+        "principal": action.principal.id,
+        "api_key": action.principal.key_id,
+        "on_behalf_of": action.principal.on_behalf_of,
+        "tool": action.tool.name,
+        "effect": str(action.tool.effect),
+        "mode": str(action.mode),
+        "task": action.task.id,
+        "task_source": action.task.source,
+        "fingerprint": action.fingerprint.hex(),
+        "schema": action.tool.schema_hash,
+        "credential": action.tool.connector.credential,
+        "evidence": list(action.evidence) or None,
+        "key_source": action.key.source if action.key else None,
+        "client_call": action.carried.client_call_id,
+        "claims": dict(action.carried.claims) or None,
+    }
+    if decision is not None:
+        known |= {"policy": decision.policy_hash, "rules": [rule.id for rule in decision.rules]}
+    return known

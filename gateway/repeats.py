@@ -1,0 +1,61 @@
+"""Repeats: which earlier action answers a call, and when its answer no longer stands (semantics.md I-4, I-12, I-15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.errors import Refusal
+from gateway.lines import facts
+from gateway.model import Action, Event, Key, State
+from gateway.store.actions import ActionRow
+from gateway.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier action that answers this call."""
+
+    row: ActionRow
+
+
+def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | None:
+    """The action that this call repeats, inside the transaction that would otherwise let it out.
+
+    Args:
+        window: milliseconds, from the moment its answer was handed over, in which a keyless call counts as a repeat.
+
+    Returns:
+        A refusal when the key belongs to another call, or the outcome is not known; None when the call is new.
+    """
+    if action.key is None:
+        return None
+    row = _earlier(tx, action, action.key)
+    if row is None:
+        return None
+    if row.fingerprint != action.fingerprint and action.key.source != "natural":
+        said = "This idempotency key was used for a call with other arguments."
+        return Refusal("key_reused", said, action_id=row.id)
+    if action.key.derived and row.delivered_at is not None and tx.now - row.delivered_at >= window:
+        tx.actions.give_back(row.id)
+        return None
+    if row.state is State.UNKNOWN:
+        said = "The same call was sent before and its outcome is not known yet; it was not sent again."
+        return Refusal("outcome_unknown", said, action_id=row.id)
+    if row.state in (State.SUCCEEDED, State.FAILED) and tx.bodies.get(row.id, "outcome") is None:
+        if action.key.derived:
+            tx.actions.give_back(row.id)
+            return None
+        return Refusal("key_expired", "This key was used before, and its answer is no longer kept.")
+    if row.state.terminal:
+        tx.ledger.append(Event.REPLAY, **facts(action), original=row.id)
+    return Prior(row)
+
+
+def _earlier(tx: Transaction, action: Action, key: Key) -> ActionRow | None:
+    row = tx.actions.claimant(action)
+    if row is None and key.derived and action.task.implicit:
+        row = tx.actions.lost(action)
+        if row is not None:
+            # From here on it is found under this task's key, so that a third call does not pass for a new one.
+            tx.actions.adopt(row.id, key.digest)
+    return row
