@@ -105,6 +105,8 @@ def test_an_answer_that_was_lost_answers_after_the_window(place: Place, acme: Ac
             gateway.clock.turn(3_600)
             again = await gateway.call("plain_refund", REFUND, header_task=task)
             assert (again["status"], again["action_id"]) == ("replayed", lost["action_id"])
+            soon = await gateway.call("plain_refund", REFUND, header_task=task)
+            assert (soon["status"], soon["action_id"]) == ("replayed", lost["action_id"]), "and so does a third one"
             gateway.clock.turn(3_600)
             anew = await gateway.call("plain_refund", REFUND, header_task=task)
             assert anew["status"] == "done"
