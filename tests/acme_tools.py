@@ -82,7 +82,7 @@ async def pay_back(args: Money, upstream: Upstream) -> Refunded:
     return Refunded.model_validate(await upstream.post(f"/invoices/{args.invoice}/refunds", _body(args, upstream)))
 
 
-@looked.write(risk=Risk.MEDIUM, timeout=2.0, settles_after=0.0)
+@looked.write(risk=Risk.MEDIUM, timeout=2.0, settles_after=2.0)
 async def pay_out(args: Money, upstream: Upstream) -> Refunded:
     """Refund an upstream that does not deduplicate, and can be asked."""
     return Refunded.model_validate(await upstream.post(f"/invoices/{args.invoice}/refunds", _body(args, upstream)))

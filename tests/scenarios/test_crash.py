@@ -179,6 +179,9 @@ def test_what_did_not_happen_is_known_only_after_a_while(place: Place, acme: Acm
         async with house(place, clock) as gateway:
             lost = await gateway.call("looked_pay_out", REFUND)
             assert lost["status"] == "unknown"
+            clock.turn(2.5)
+            await gateway.sweep()
+            assert await gateway.state(lost["action_id"]) is State.UNKNOWN, "the record may not have settled yet"
             for _ in range(4):
                 clock.turn(60)
                 await gateway.sweep()
