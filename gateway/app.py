@@ -10,11 +10,8 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from gateway import own_tools
 from gateway.admission import Admission, Limits
-from gateway.catalogue import Catalogue, load_connectors
 from gateway.connector import Connector
-from gateway.egress import base_of
 from gateway.errors import LedgerUnavailable, StartupError
 from gateway.executor import Executor
 from gateway.follow_up import FollowUp
@@ -24,16 +21,19 @@ from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
 from gateway.model import Call, Event, Outcome, Principal, Rate
-from gateway.outbound import Door
+from gateway.outbound.door import Door
+from gateway.outbound.egress import base_of
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy, Reload
-from gateway.published import Published
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
 from gateway.store.sqlite import Clock, SqliteStore, wall_clock
 from gateway.store.transaction import Transaction
 from gateway.throttle import Throttle
+from gateway.tools import own_tools
+from gateway.tools.catalogue import Catalogue, load_connectors
+from gateway.tools.published import Published
 from vault.broker import Backend, Broker
 
 log = logging.getLogger("holdgate.app")

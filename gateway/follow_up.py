@@ -6,8 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from gateway import holds, own_tools, replies
-from gateway.arguments import validate
+from gateway import holds, replies
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.executor import Executor
 from gateway.keyring import Keyring
@@ -17,6 +16,8 @@ from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.throttle import Throttle
+from gateway.tools import own_tools
+from gateway.tools.arguments import validate
 
 
 class FollowUp:

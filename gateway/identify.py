@@ -7,10 +7,10 @@ from typing import Any
 
 import rfc8785
 
-from gateway.arguments import Resolved
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
+from gateway.tools.arguments import Resolved
 
 _CLIENTS_PATIENCE = 50.0
 """Seconds an unknown client is served before it is told `running`: below the 60 s after which claude.ai gives up."""

@@ -7,7 +7,6 @@ import logging
 
 from gateway import replies
 from gateway.admission import Admission, LookFirst
-from gateway.catalogue import Catalogue, UnknownTool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
 from gateway.executor import Executor
@@ -33,6 +32,7 @@ from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import phase
 from gateway.throttle import Throttle
+from gateway.tools.catalogue import Catalogue, UnknownTool
 
 log = logging.getLogger("holdgate.pipeline")
 

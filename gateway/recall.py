@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gateway.catalogue import Catalogue
 from gateway.errors import HoldgateError
 from gateway.evidence import opened
 from gateway.keyring import Keyring
 from gateway.model import Action, Carried, Key, Mode, Task
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
+from gateway.tools.catalogue import Catalogue
 
 log = logging.getLogger("holdgate.recall")
 

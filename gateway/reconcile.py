@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from gateway import holds
 from gateway.admission import Admission
-from gateway.catalogue import Catalogue
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.executor import Ended, Executor
@@ -29,6 +28,7 @@ from gateway.store.actions import ActionRow, is_write
 from gateway.store.holds import HoldRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
+from gateway.tools.catalogue import Catalogue
 
 log = logging.getLogger("holdgate.reconcile")
 

@@ -15,12 +15,12 @@ import uvicorn
 
 from gateway.app import App
 from gateway.errors import StartupError
-from gateway.http_front import FrontSettings, HttpFront
-from gateway.mcp_server import build_server, http_app, serve_stdio
 from gateway.model import Principal
 from gateway.redact import RedactingFilter
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
+from gateway.wire.http_front import FrontSettings, HttpFront
+from gateway.wire.mcp_server import build_server, http_app, serve_stdio
 
 log = logging.getLogger("holdgate.serve")
 

@@ -14,9 +14,9 @@ import pytest
 from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode, Permit, Risk
-from gateway.outbound import Door, Engine
+from gateway.outbound.door import Door, Engine
+from gateway.outbound.upstream import GatedUpstream
 from gateway.redact import RedactingFilter, Redactor
-from gateway.upstream import GatedUpstream
 from vault.broker import Broker, Reading
 from vault.reference import Reference
 from vault.secret import Secret

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeVar
 
 from gateway import holds
 from gateway.app import App
-from gateway.envelope import to_wire
 from gateway.model import Call, Carried, State
 from gateway.store.sqlite import wall_clock
 from gateway.store.transaction import Transaction
+from gateway.tools.envelope import to_wire
 from tests.living import PATIENCE, Answer, Place, cast
 
 T = TypeVar("T")

@@ -18,13 +18,13 @@ import uvicorn
 from pydantic import Field
 from starlette.types import ASGIApp
 
-from gateway import own_tools
-from gateway.catalogue import Catalogue, UnknownTool
 from gateway.connector import Connector, Input, Output, Preview, Risk, Upstream
 from gateway.errors import LedgerUnavailable, Refusal
-from gateway.http_front import FrontSettings, HttpFront
-from gateway.mcp_server import build_server, http_app, serve_stdio
 from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, new_id
+from gateway.tools import own_tools
+from gateway.tools.catalogue import Catalogue, UnknownTool
+from gateway.wire.http_front import FrontSettings, HttpFront
+from gateway.wire.mcp_server import build_server, http_app, serve_stdio
 
 BOT = Principal("acme", "bot", Kind.AGENT)
 CLERK = Principal("acme", "clerk", Kind.AGENT)

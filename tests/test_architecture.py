@@ -22,13 +22,11 @@ FLAT_ROOMS = {
     "text": ("documents", "strict_json"),
     "keys": ("keyring",),
     "watching": ("telemetry", "instances"),
-    "offer": ("catalogue", "arguments", "published", "portable", "envelope", "own_tools"),
-    "door": ("outbound", "upstream", "template", "engine", "egress", "answers", "pacing", "redact"),
+    "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor"),
         *("lines", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
-    "wire": ("mcp_server", "http_front", "http_answers", "http_limits", "stdio_lines", "carried"),
     "house": ("app", "setup", "settings", "serve", "connect"),
 }
 """The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
@@ -46,32 +44,34 @@ MAY_IMPORT = {
     "policy": "model errors connector text",
     "identity": "model errors store",
     "ledger": "model errors store",
-    "offer": "model errors connector",
-    "door": "model errors connector text vault",
-    "call": "model errors connector keys watching store policy ledger offer",
-    "wire": "model errors text offer",
-    "house": "model errors connector text keys watching vault store policy identity ledger offer door call wire",
+    "redact": "model errors",
+    "tools": "model errors connector",
+    "outbound": "model errors connector text redact vault",
+    "call": "model errors connector keys watching store policy ledger tools",
+    "wire": "model errors text tools",
+    "house": "model errors connector text keys watching vault store policy identity ledger tools outbound redact"
+    " call wire",
     "demo": "model errors keys watching vault store ledger house",
-    "cli": "model errors connector text keys watching vault store policy identity ledger offer call house demo",
+    "cli": "model errors connector text keys watching vault store policy identity ledger tools call house demo",
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 HOMES = {
-    "mcp": r"gateway\.(mcp_server|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(mcp_server|cli\.call|demo\.\w+)",
+    "mcp": r"gateway\.(wire\.mcp_server|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(wire\.mcp_server|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
-    "httpx": r"gateway\.(engine|outbound)",
-    "aiohttp": r"gateway\.engine",
-    "yarl": r"gateway\.engine",
-    "anyio": r"gateway\.(mcp_server|stdio_lines|cli\.call|demo\.\w+)",
-    "aiolimiter": r"gateway\.pacing",
-    "tenacity": r"gateway\.pacing",
+    "httpx": r"gateway\.outbound\.(engine|door)",
+    "aiohttp": r"gateway\.outbound\.engine",
+    "yarl": r"gateway\.outbound\.engine",
+    "anyio": r"gateway\.(wire\.mcp_server|wire\.stdio_lines|cli\.call|demo\.\w+)",
+    "aiolimiter": r"gateway\.outbound\.pacing",
+    "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",
     "requests": r"vault\.hashicorp",
     "sqlite3": r"gateway\.(store\.sqlite|demo\.acme\.\w+)",
     "cryptography": r"gateway\.(keyring|ledger\.\w+)|vault\.sealed",
     "opentelemetry": r"gateway\.telemetry",
-    "starlette": r"gateway\.(mcp_server|http_\w+|demo\.acme\.\w+)",
+    "starlette": r"gateway\.(wire\.\w+|demo\.acme\.\w+)",
     "uvicorn": r"gateway\.(serve|demo\.acme\.\w+)",
     "uvloop": r"gateway\.cli\.serve",
     "yaml": r"gateway\.documents",
@@ -191,7 +191,7 @@ def test_a_library_has_one_home(library: str) -> None:
 def test_secrets_are_exposed_in_three_places() -> None:
     """C-5: a value leaves its `Secret` in the vault, at the door where it is sent, and where it is hidden by value."""
     users = calls("expose", attribute=True)
-    assert {user for user in users if room(user) != "vault"} == {"gateway.outbound", "gateway.redact"}
+    assert {user for user in users if room(user) != "vault"} == {"gateway.outbound.door", "gateway.redact"}
 
 
 def test_only_admission_makes_a_permit() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.catalogue import Catalogue, load_connectors
 from gateway.demo.stage import effects
 from gateway.policy import load
+from gateway.tools.catalogue import Catalogue, load_connectors
 from tests.demo.running import Demo, running_demo
 
 ROOT = Path(__file__).parent.parent

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from gateway.catalogue import Catalogue
     from gateway.keyring import Keyring
     from gateway.settings import Home
     from gateway.store.sqlite import SqliteStore
+    from gateway.tools.catalogue import Catalogue
 
 CONFIG_VARIABLE = "HOLDGATE_CONFIG"
 CONFIG_FILE = "holdgate.yaml"

@@ -10,9 +10,9 @@ from gateway.cli.invocation import AsJson, Invocation, catalogue_of
 from gateway.errors import StartupError
 
 if TYPE_CHECKING:
-    from gateway.catalogue import Catalogue
     from gateway.policy.examples import ExampleResult
     from gateway.settings import Home
+    from gateway.tools.catalogue import Catalogue
 
 app = typer.Typer(no_args_is_help=True, help="Check policies, and run their examples.")
 

@@ -11,7 +11,7 @@ from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
     from gateway.connector import Tool
-    from gateway.published import Published
+    from gateway.tools.published import Published
 
 app = typer.Typer(no_args_is_help=True, help="The tools on offer.")
 
@@ -38,8 +38,8 @@ def show(
     """Show one tool: what it is, what it takes and gives, and the hash that pins it."""
     import json
 
-    from gateway import own_tools
     from gateway.cli.output import emit, say
+    from gateway.tools import own_tools
 
     catalogue = catalogue_of(Invocation.of(ctx).home())
     own = own_tools.PUBLISHED.get(name)

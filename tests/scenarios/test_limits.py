@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.catalogue import UnknownTool
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
+from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import EVERYTHING, TENANT, Place, policy

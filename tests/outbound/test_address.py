@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.connector import Connector
-from gateway.egress import address_refusal
-from gateway.engine import AddressRefused, AiohttpEngine
-from gateway.outbound import Engine
+from gateway.outbound.door import Engine
+from gateway.outbound.egress import address_refusal
+from gateway.outbound.engine import AddressRefused, AiohttpEngine
 from tests.doorway import doorway, failure
-from tests.wire import wire
+from tests.misbehaving import wire
 
 pytestmark = pytest.mark.anyio
 

@@ -14,16 +14,16 @@ from typing import Final, Protocol, TypeAlias
 import httpx
 
 from gateway import strict_json
-from gateway.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
 from gateway.connector import JSON, Connector, Tool
-from gateway.egress import EgressRefused, base_of
-from gateway.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode, Permit
-from gateway.pacing import Pace, retrying
+from gateway.outbound.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
+from gateway.outbound.egress import EgressRefused, base_of
+from gateway.outbound.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused
+from gateway.outbound.pacing import Pace, retrying
+from gateway.outbound.template import Template, template_of
+from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
 from gateway.redact import Redactor
-from gateway.template import Template, template_of
-from gateway.upstream import Ask, GatedUpstream, Query, Writes
 from vault.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Door:
 
         Raises:
             UpstreamError: `egress_blocked`; the permit is not ours, or is another tool's.
-            StartupError: the connector's base URL or a header name is not allowed; see `gateway.egress.base_of`.
+            StartupError: the connector's base URL or a header name is not allowed; see `egress.base_of`.
         """
         if not permit.vouched():
             raise blocked("The permit was not minted by this gateway.")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.envelope import MAX_DATA_BYTES, as_text, data_schema, output_schema, to_wire
 from gateway.model import Outcome, Retry, Status
+from gateway.tools.envelope import MAX_DATA_BYTES, as_text, data_schema, output_schema, to_wire
 from tests.shop import OUTCOMES, refund
 
 ACTION = "act_" + "0" * 32

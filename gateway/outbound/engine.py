@@ -18,7 +18,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from gateway.egress import address_refusal
+from gateway.outbound.egress import address_refusal
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses. Raises OSError when there are none."""

@@ -20,8 +20,8 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from gateway.mcp_server import INSTRUCTIONS
 from gateway.model import Status
+from gateway.wire.mcp_server import INSTRUCTIONS
 from tests.shop import OUTCOMES, Shop, served
 
 pytestmark = pytest.mark.anyio

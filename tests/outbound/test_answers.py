@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 
 from tests.doorway import doorway, failure
-from tests.wire import Act, close, hang, reply, reset, say, say_and_hang, wire
+from tests.misbehaving import Act, close, hang, reply, reset, say, say_and_hang, wire
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from gateway.connector import Tool
 from gateway.model import Outcome, Retry, Status
-from gateway.portable import project
+from gateway.tools.portable import project
 
 MAX_DATA_BYTES: Final = 32 * 1024
 """Of one result's `data`, and likewise of its `diff`, as compact JSON: about 10,000 tokens."""

@@ -15,9 +15,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.engine import AiohttpEngine
+from gateway.outbound.engine import AiohttpEngine
 from tests.doorway import CANARY, doorway
-from tests.wire import Act, close, hang, reply, reset, say, wire
+from tests.misbehaving import Act, close, hang, reply, reset, say, wire
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.http_front import EXCHANGE, FrontSettings
-from gateway.http_limits import FailureLimit, hosts_match
+from gateway.wire.http_front import EXCHANGE, FrontSettings
+from gateway.wire.http_limits import FailureLimit, hosts_match
 from tests.shop import Shop, fronted, running, served
 
 BOT = "Bearer token-of-the-bot"

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.engine import NOT_SENT, AiohttpEngine
-from gateway.pacing import RetryBudget
+from gateway.outbound.engine import NOT_SENT, AiohttpEngine
+from gateway.outbound.pacing import RetryBudget
 from tests.doorway import doorway, failure
-from tests.wire import Act, close, hang, reply, reset, say, wire
+from tests.misbehaving import Act, close, hang, reply, reset, say, wire
 
 pytestmark = pytest.mark.anyio
 

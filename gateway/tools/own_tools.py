@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from gateway.connector import Input, Output
-from gateway.envelope import output_schema
 from gateway.model import ID_PATTERN
-from gateway.portable import project
-from gateway.published import Published, hints
+from gateway.tools.envelope import output_schema
+from gateway.tools.portable import project
+from gateway.tools.published import Published, hints
 
 MAX_WAIT: Final = 25
 """Seconds get_action may wait: below the shortest timeout of a client that allows for waiting at all."""

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.connector import Input
-from gateway.portable import MAX_BYTES, NotPortable, project
+from gateway.tools.portable import MAX_BYTES, NotPortable, project
 
 
 class Colour(Enum):

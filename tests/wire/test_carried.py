@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.carried import carried_by
+from gateway.wire.carried import carried_by
 
 
 @pytest.mark.parametrize("value", [True, "true", "1", "yes", "please", 1, [], {}])

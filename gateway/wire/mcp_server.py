@@ -38,15 +38,15 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
 
 from gateway import __version__
-from gateway.carried import carried_by
-from gateway.catalogue import UnknownTool
-from gateway.envelope import as_text, to_wire
 from gateway.errors import CODES
-from gateway.http_front import EXCHANGE, Exchange, FrontSettings
 from gateway.model import Call, Carried, Outcome, Principal, Status, new_id
-from gateway.published import Published
-from gateway.stdio_lines import WatchedLines, strict_lines
 from gateway.strict_json import MAX_BYTES
+from gateway.tools.catalogue import UnknownTool
+from gateway.tools.envelope import as_text, to_wire
+from gateway.tools.published import Published
+from gateway.wire.carried import carried_by
+from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
+from gateway.wire.stdio_lines import WatchedLines, strict_lines
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.catalogue import Catalogue, UnknownTool
 from gateway.connector import Connector, Input, Output, Risk, Upstream
 from gateway.errors import Refusal
 from gateway.model import Call, Carried, Mode
+from gateway.tools.catalogue import Catalogue, UnknownTool
 from tests.shop import BOT, Refund, shop
 
 CATALOGUE = Catalogue([shop])

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gateway.connector import Connector
-from gateway.egress import EgressRefused, base_of, checked_path
 from gateway.errors import CredentialUnavailable, StartupError, UpstreamError
 from gateway.model import Mode
+from gateway.outbound.egress import EgressRefused, base_of, checked_path
 from tests.doorway import CANARY, Safe, doorway, failure
-from tests.wire import hang, reply, wire
+from tests.misbehaving import hang, reply, wire
 
 pytestmark = pytest.mark.anyio
 

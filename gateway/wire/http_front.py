@@ -18,10 +18,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import HoldgateError, LedgerUnavailable
-from gateway.http_answers import Answer, failure, plain
-from gateway.http_limits import FailureLimit, hosts_match
 from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES, BadJson, loads
+from gateway.wire.http_answers import Answer, failure, plain
+from gateway.wire.http_limits import FailureLimit, hosts_match
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from gateway import own_tools
-from gateway.catalogue import Catalogue, load_connectors
 from gateway.connector import Connector, Input, Output, Risk, Upstream
 from gateway.errors import StartupError
-from gateway.published import CONTROLS
+from gateway.tools import own_tools
+from gateway.tools.catalogue import Catalogue, load_connectors
+from gateway.tools.published import CONTROLS
 from tests.shop import shop
 
 CATALOGUE = Catalogue([shop])

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from gateway import own_tools
-from gateway.arguments import Resolved, resolve_arguments
 from gateway.connector import TOOL_NAME, Connector, Tool
 from gateway.errors import Refusal, StartupError
 from gateway.model import Call, Risk
-from gateway.published import Published, ToolSchemas, own_schemas, publish
+from gateway.tools import own_tools
+from gateway.tools.arguments import Resolved, resolve_arguments
+from gateway.tools.published import Published, ToolSchemas, own_schemas, publish
 
 ENTRY_POINTS: Final = "holdgate.connectors"
 """The entry-point group of installed connector packages; as a source it stands for all of them."""

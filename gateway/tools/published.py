@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.connector import Tool
-from gateway.envelope import data_schema, output_schema
 from gateway.errors import StartupError
 from gateway.model import Risk
-from gateway.portable import MAX_BYTES, NotPortable, compact_size, project
+from gateway.tools.envelope import data_schema, output_schema
+from gateway.tools.portable import MAX_BYTES, NotPortable, compact_size, project
 
 MAX_DESCRIPTION: Final = 1_024
 """Characters; VS Code cuts longer ones for some models."""

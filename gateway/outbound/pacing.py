@@ -11,8 +11,8 @@ from typing import Final
 from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from gateway.answers import not_sent
 from gateway.errors import UpstreamError
+from gateway.outbound.answers import not_sent
 
 MAX_RETRIES: Final = 2
 _SHARE: Final = 0.1

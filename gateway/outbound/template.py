@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.connector import JSON
-from gateway.egress import EgressRefused, checked_header, checked_path, encoded_query
-from gateway.upstream import Query
+from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded_query
+from gateway.outbound.upstream import Query
 
 _COMMON_HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_URL: Final = 8_000
@@ -42,7 +42,7 @@ def template_of(
     """The request that these parts make, under `base`.
 
     Args:
-        base: from `gateway.egress.base_of`.
+        base: from `gateway.outbound.egress.base_of`.
         body: plain JSON; None for no body.
         key: the upstream's idempotency header and its value.
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.connector import Tool
 from gateway.errors import Refusal
 from gateway.model import ID_PATTERN, Call, Carried, Mode
-from gateway.published import CONTROLS, MAX_EVIDENCE, MAX_KEY, MAX_REASON, MIN_KEY
+from gateway.tools.published import CONTROLS, MAX_EVIDENCE, MAX_KEY, MAX_REASON, MIN_KEY
 
 ExplicitKey: TypeAlias = tuple[str, str]
 """Where the key came from (meta, header, argument or natural) and its text."""
