@@ -227,3 +227,23 @@ def test_what_was_answered_was_recorded(running: Gate, acme: Acme) -> None:
     assert (again["status"], again["data"]) == ("replayed", answer["data"])
     assert len(acme.mutating()) == 1
     assert running.place.verify().verdict == 0  # V-5
+
+
+def test_an_old_sender_cannot_settle(place: Place, acme: Acme) -> None:
+    """I-8: once an unknown write was taken up again, the fencing token of its first sending settles nothing."""
+    acme.fault("drop_after", method="POST")
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            lost = await gateway.call("plain_refund", REFUND)
+            action, store = lost["action_id"], gateway.app.store
+            owner = gateway.app.instance.id
+            lease = gateway.app.store.now() + 60_000
+            assert await store.write(lambda tx: tx.actions.retake(action, instance=owner, lease_until=lease)) == 2
+            assert not await store.write(lambda tx: tx.actions.settle(action, 1, State.FAILED, code=None))
+            assert await gateway.state(action) is State.DISPATCHING
+            assert await store.write(lambda tx: tx.actions.settle(action, 2, State.SUCCEEDED, code=None))
+            assert not await store.write(lambda tx: tx.actions.settle(action, 2, State.FAILED, code=None))
+            assert await gateway.state(action) is State.SUCCEEDED
+
+    run(scenario)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from gateway.model import Event
 from tests.acme import Acme
-from tests.living import Gate, request
+from tests.living import ROOT, Gate, Place, request
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 
@@ -82,3 +85,27 @@ def test_json_that_is_not_sound_reaches_no_tool(running: Gate, acme: Acme) -> No
         assert "error" in answer.json()
     assert acme.journal() == []
     assert running.call("plain_refund", REFUND)["status"] == "done"
+
+
+def test_stdio_refuses_what_http_refuses(place: Place, acme: Acme) -> None:
+    """S40, T-4: over stdio a line that is not sound JSON is answered with an error, and the next call is served."""
+    command = [sys.executable, "-m", "tests.serve_gate", "stdio", str(place.folder / "holdgate.yaml")]
+    _, body = request("plain_refund", REFUND, key="")
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as gateway:
+        assert gateway.stdin is not None
+        assert gateway.stdout is not None
+        bad = (body.replace(b"500", b"NaN"), body.replace(b'"cents"', b'"cents": 1, "cents"'), b"[" * 64 + b"]" * 64)
+        for line in bad:
+            gateway.stdin.write(line + b"\n")
+            gateway.stdin.flush()
+            answer = json.loads(gateway.stdout.readline())
+            assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+        assert acme.journal() == []
+        gateway.stdin.write(body + b"\n")
+        gateway.stdin.flush()
+        assert json.loads(gateway.stdout.readline())["result"]["structuredContent"]["status"] == "done"
+        gateway.stdin.close()
+        assert gateway.wait(20) == 0
+    assert len(acme.mutating()) == 1
