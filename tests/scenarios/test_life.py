@@ -1,0 +1,78 @@
+"""The life of a gateway process: how clients of both eras meet it, policies that change under it, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from gateway.model import Event, State
+from tests.acme import Acme
+from tests.living import Gate, eventually, policy
+
+REFUND = {"invoice": "inv_1001", "cents": 500}
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+def test_a_repeat_is_recognised_across_eras(running: Gate, acme: Acme, era: Any) -> None:
+    """I-4, F-8: the SDK's own client, in either era, and the bare wire are one caller: the repeat is not done again."""
+
+    async def play() -> dict[str, Any]:
+        key = {"authorization": f"Bearer {running.place.keys['bot']}"}
+        async with (
+            httpx2.AsyncClient(headers=key, timeout=20) as http,
+            Client(streamable_http_client(running.url, http_client=http), mode=era) as client,
+        ):
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            assert {"plain_refund", "get_action", "cancel_action", "list_my_actions"} <= names
+            result = await client.call_tool("plain_refund", REFUND)
+            assert json.loads(result.content[0].text) == result.structured_content
+            return dict(result.structured_content)
+
+    first = asyncio.run(play())
+    assert first["status"] == "done"
+    assert asyncio.run(play())["status"] == "replayed"
+    again = running.call("plain_refund", REFUND)
+    assert (again["status"], again["data"]) == ("replayed", first["data"])
+    assert len(acme.mutating()) == 1
+
+
+def test_a_policy_changes_under_a_running_gateway(running: Gate, acme: Acme) -> None:
+    """H-4, L-2: an edit is in force without a restart and on the ledger; a broken edit changes nothing."""
+    place = running.place
+    place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+
+    def dearest() -> str | None:
+        answer = running.call("plain_refund", {**REFUND, "dry_run": True})
+        return answer.get("code")
+
+    assert eventually(lambda: dearest() == "not_permitted", "the new policy")
+    (change,) = place.lines(event=Event.CONFIG)
+    assert change["policy"] != change["policy_before"]
+    place.write_policy(policy({"plain_refund": {"max": {"cents": 1_000, "dollars": 5}}}))
+    assert eventually(lambda: "policy_refused" in running.log.read_text(), "the broken edit to be told of")
+    assert dearest() == "not_permitted"
+    assert acme.mutating() == []
+
+
+def test_a_stop_in_order_waits_for_what_is_under_way(running: Gate, acme: Acme) -> None:
+    """I-9: told to end, it answers the call that it has begun, closes the ledger's chapter, and exits 0."""
+    acme.fault("wait_for_release", "before", method="POST")
+    with ThreadPoolExecutor(2) as hands:
+        pending = hands.submit(running.call, "plain_refund", REFUND)
+        acme.wait_for_parked()
+        assert running.process is not None
+        running.process.terminate()
+        acme.release()
+        assert pending.result(20)["status"] == "done"
+        assert running.stop() == 0
+    place = running.place
+    assert place.lines()[-1]["event"] == Event.WRITER_CLOSE
+    assert [row.state for row in place.actions()] == [State.SUCCEEDED]
+    assert place.verify().verdict == 0
