@@ -239,32 +239,34 @@ def test_an_approver_who_was_disabled_does_not_count(place: Place, acme: Acme) -
     run(scenario)
 
 
-def test_a_stop_after_the_approval_holds(place: Place, acme: Acme) -> None:
-    """T-10: the transaction that spends an approval looks at the switches, and refuses."""
-    place.write_policy(held())
+@pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
+def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) -> None:
+    """T-10: with a preview to make first or without, what would spend the approval looks at the switches."""
+    place.write_policy(held(tool))
 
     async def scenario() -> None:
         async with house(place) as gateway:
-            action = await ask(gateway)
+            action = await ask(gateway, tool)
 
             def stop(tx: Transaction) -> None:
-                tx.switches.stop(TENANT, "tool", "plain_refund", by="olga", because="an incident")
+                tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
 
             await approve_then(gateway, action, stop)
             assert (await outcome(gateway, action))["code"] == "switched_off"
-            assert (await gateway.call("plain_refund", {**REFUND, "cents": 1}))["code"] == "switched_off"
+            assert (await gateway.call(tool, {**REFUND, "cents": 1}))["code"] == "switched_off"
         assert acme.mutating() == []
 
     run(scenario)
 
 
-def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, acme: Acme) -> None:
+@pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
+def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, acme: Acme, tool: str) -> None:
     """C-4, S33: with the requester's key revoked, its approved call does not run."""
-    place.write_policy(held())
+    place.write_policy(held(tool))
 
     async def scenario() -> None:
         async with house(place) as gateway:
-            action = await ask(gateway)
+            action = await ask(gateway, tool)
             key = place.keys["bot"].split("_")[1]
             await approve_then(gateway, action, lambda tx: revoke_key(tx, TENANT, key, by="olga"))
             await gateway.sweep()
