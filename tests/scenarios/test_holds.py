@@ -12,7 +12,7 @@ from gateway.model import Event, HoldState, State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
-from tests.living import ROOT, TENANT, Answer, Place, cast, gate, held, policy
+from tests.living import PATIENCE, ROOT, TENANT, Answer, Place, cast, gate, held, policy
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 
@@ -362,7 +362,8 @@ def test_two_gateways_spend_one_approval_once(place: Place, acme: Acme) -> None:
                     cast(tx, action, place.keys["fay"])
 
             await one.app.store.write(approve)
-            await asyncio.gather(one.sweep(), two.sweep())
+            await asyncio.gather(*(each.app.reconciler.execute_approved() for each in (one, two)))
+            await asyncio.gather(*(each.app.executor.drain(PATIENCE) for each in (one, two)))
             answers = [await one.ended(action) for action in actions]
         assert {answer["status"] for answer in answers} == {"done"}
         assert len(acme.mutating()) == len(actions)

@@ -49,6 +49,13 @@ def flip(file: sqlite3.Connection) -> None:
     assert file.execute("SELECT changes()").fetchone() == (1,)
 
 
+def flip_and_rehash_one(file: sqlite3.Connection) -> None:
+    """Change a line and give it the hash of its new text, and leave the lines after it alone."""
+    flip(file)
+    (text,) = file.execute("SELECT text FROM ledger WHERE seq = 12").fetchone()
+    file.execute("UPDATE ledger SET hash = ? WHERE seq = 12", (hashlib.sha256(text.encode()).hexdigest(),))
+
+
 def flip_and_rehash(file: sqlite3.Connection) -> None:
     """Change a line, and write the whole chain after it anew."""
     previous = None
@@ -97,6 +104,7 @@ def behead(file: sqlite3.Connection) -> None:
     ("how", "verdict"),
     [
         (flip, Verdict.TAMPERED),
+        (flip_and_rehash_one, Verdict.TAMPERED),
         (flip_and_rehash, Verdict.TAMPERED),
         (delete_one, Verdict.GAP),
         (delete_and_close_ranks, Verdict.TAMPERED),
