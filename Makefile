@@ -1,6 +1,6 @@
 # Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
 .POSIX:
-.PHONY: help demo play test check format wheel lock clean
+.PHONY: help demo play bench test check format wheel lock clean
 
 IN = .venv/bin/python -m
 
@@ -10,6 +10,7 @@ help:
 	@echo "make test    format, lint, strict types, and every test"
 	@echo "make check   the same without the tests"
 	@echo "make format  put the code into the house format"
+	@echo "make bench   measure a governed call beside an ungoverned one"
 	@echo "make wheel   build the wheel into dist/"
 	@echo "make lock    write the hashed locks anew (needs uv)"
 	@echo "make clean   remove everything that make made"
@@ -35,6 +36,10 @@ format:
 	@scripts/setup dev
 	$(IN) ruff format .
 	$(IN) ruff check --fix .
+
+bench:
+	@scripts/setup dev
+	$(IN) bench
 
 wheel:
 	@scripts/setup dev

@@ -126,9 +126,8 @@ class App:
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
         """Note that these answers were handed over whole; a note that is lost errs on the safe side."""
-        ids = list(action_ids)
-        with contextlib.suppress(LedgerUnavailable):
-            await self.store.write(lambda tx: tx.actions.delivered(ids))
+        ids, at = list(action_ids), self.store.now()
+        self.store.note(lambda tx: tx.actions.delivered(ids, at))
 
     def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
         """Have `callback` awaited when what somebody may see may have changed."""

@@ -220,13 +220,13 @@ class Actions:
         """Count a reconciliation attempt; None leaves the action to an operator."""
         self._execute("UPDATE actions SET tries = tries + 1, try_at = ? WHERE id = ?", (try_at, id))
 
-    def delivered(self, ids: list[str]) -> None:
-        """The answers to these were handed over whole. One that told of no end yet is still owed its outcome."""
+    def delivered(self, ids: list[str], at: int) -> None:
+        """These answers were handed over whole, at `at` (ms). One that told of no end yet is still owed its outcome."""
         for id in ids:
             self._execute(
                 "UPDATE actions SET delivered_at = ? WHERE id = ? AND delivered_at IS NULL"
                 " AND state IN ('succeeded', 'failed', 'refused')",
-                (self._now, id),
+                (at, id),
             )
 
     def forget(self, before: int) -> int:

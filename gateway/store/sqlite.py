@@ -14,6 +14,7 @@ import re
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class SqliteStore:
         self._sealer = sealer
         self._clock = clock
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._notes: deque[_Job] = deque()
         self._connection = _open(path)
         self._reader = _connect(path, read_only=True)
         self._watcher = _connect(path, read_only=True)
@@ -108,6 +110,10 @@ class SqliteStore:
         except sqlite3.Error as broken:
             raise LedgerUnavailable(_explain(broken, self.path)) from broken
 
+    def note(self, work: Work[object]) -> None:
+        """Have `work` done by the next transaction, whosever it is, and before it. A crash may lose it."""
+        self._notes.append(_Job(work, Future()))
+
     def changed(self) -> bool:
         """Whether anybody, this process included, has committed since this was last asked."""
         version = self._data_version()
@@ -145,7 +151,7 @@ class SqliteStore:
 
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
-            batch = [job]
+            batch = [*self._taken_notes(), job]
             stop = False
             while len(batch) < _MAX_BATCH:
                 try:
@@ -158,7 +164,12 @@ class SqliteStore:
                 batch.append(following)
             self._commit(batch)
             if stop:
-                return
+                break
+        if notes := self._taken_notes():
+            self._commit(notes)
+
+    def _taken_notes(self) -> list[_Job]:
+        return [self._notes.popleft() for _ in range(len(self._notes))]
 
     def _commit(self, batch: list[_Job]) -> None:
         done: list[tuple[_Job, Any, BaseException | None]] = []
