@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -35,6 +36,7 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
         StartupError: nothing was started: a setting, a file, the vault or the port is wrong.
     """
     listener = _listen(home)
+    _dump_no_core()
     app = App(home)
     _redact_logs(app)
     try:
@@ -60,11 +62,19 @@ async def serve_over_stdio(home: Home) -> None:
     Raises:
         StartupError: nothing was started.
     """
+    _dump_no_core()
     app = App(home)
     _redact_logs(app)
     try:
         await app.start()
-        await serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
+        serving = asyncio.create_task(
+            serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
+        )
+        # Clients end a server of theirs by a signal, too; what it has sent is settled all the same.
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
     finally:
         await app.stop()
 
@@ -85,6 +95,11 @@ def http_front(app: App, port: int) -> HttpFront:
         ready=app.ready,
         delivered=app.delivered,
     )
+
+
+def _dump_no_core() -> None:
+    """A core file would hold every credential in use (semantics.md C-7)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _redact_logs(app: App) -> None:

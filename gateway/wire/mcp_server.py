@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -263,7 +262,7 @@ async def serve_stdio(
 
     wire = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
-    lines_in = strict_lines(sys.stdin.buffer, refuse)
+    lines_in = strict_lines(0, refuse)
     lines_out = WatchedLines(wire, connection.answered, gateway.delivered)
     try:
         # The SDK asks for files, and only iterates over the one and calls write and flush of the other.

@@ -5,8 +5,13 @@ A bad line is refused, and the process lives on.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import BinaryIO, TextIO
+from concurrent.futures import CancelledError
+from typing import TextIO
 
 import anyio.to_thread
 
@@ -16,19 +21,20 @@ Refuse = Callable[[str], Awaitable[None]]
 """Tells the client which rule a line broke."""
 
 
-async def strict_lines(stream: BinaryIO, refuse: Refuse) -> AsyncIterator[str]:
-    """The lines of `stream` that hold one JSON object within our limits; ends with the stream.
+async def strict_lines(descriptor: int, refuse: Refuse) -> AsyncIterator[str]:
+    """The lines from `descriptor` that hold one JSON object within our limits; ends with it.
 
     Args:
-        stream: read in a worker thread, at most one line at a time.
         refuse: awaited with one sentence for every other line.
     """
-    while line := await _read(stream):
+    lines = _Lines(descriptor)
+    while line := await lines.read(MAX_BYTES + 2):
         if not line.strip():
             continue
         try:
             if len(line) > MAX_BYTES:
-                await _skip_rest(stream, line)
+                while line and not line.endswith(b"\n"):
+                    line = await lines.read(MAX_BYTES + 2)
             message = loads(line)
         except BadJson as error:
             await refuse(str(error))
@@ -39,14 +45,40 @@ async def strict_lines(stream: BinaryIO, refuse: Refuse) -> AsyncIterator[str]:
             await refuse("Send exactly one JSON-RPC 2.0 object on a line.")
 
 
-async def _read(stream: BinaryIO) -> bytes:
-    # A blocked read must not keep the process from stopping.
-    return await anyio.to_thread.run_sync(stream.readline, MAX_BYTES + 2, abandon_on_cancel=True)
+class _Lines:
+    """Lines of a descriptor that may block for ever.
 
+    A daemon thread reads it, because neither a pool's thread nor a buffered reader's lock would let the process end
+    while the client keeps its end of the pipe open.
+    """
 
-async def _skip_rest(stream: BinaryIO, line: bytes) -> None:
-    while line and not line.endswith(b"\n"):
-        line = await _read(stream)
+    def __init__(self, descriptor: int) -> None:
+        self._chunks: asyncio.Queue[bytes] = asyncio.Queue(maxsize=4)
+        self._buffer = b""
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._pump, args=(descriptor, loop), name="holdgate-stdin", daemon=True).start()
+
+    async def read(self, limit: int) -> bytes:
+        """The next line with its end, or its first `limit` bytes; empty at the end of the stream."""
+        while (end := self._buffer.find(b"\n", 0, limit)) < 0 and len(self._buffer) < limit:
+            chunk = await self._chunks.get()
+            if not chunk:
+                end = len(self._buffer) - 1
+                self._chunks.put_nowait(b"")
+                break
+            self._buffer += chunk
+        length = end + 1 if end >= 0 else min(limit, len(self._buffer))
+        line, self._buffer = self._buffer[:length], self._buffer[length:]
+        return line
+
+    def _pump(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
+        # A loop that is closed by now asks for no more.
+        with contextlib.suppress(RuntimeError, OSError, CancelledError):
+            while True:
+                chunk = os.read(descriptor, 65_536)
+                asyncio.run_coroutine_threadsafe(self._chunks.put(chunk), loop).result()
+                if not chunk:
+                    return
 
 
 class WatchedLines:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,10 +13,11 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 
 from gateway.model import Event, State
 from tests.acme import Acme
-from tests.living import Gate, eventually, policy
+from tests.living import PATIENCE, Gate, Place, eventually, policy
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 
@@ -32,7 +35,9 @@ def test_a_repeat_is_recognised_across_eras(running: Gate, acme: Acme, era: Any)
             names = {tool.name for tool in (await client.list_tools()).tools}
             assert {"plain_refund", "get_action", "cancel_action", "list_my_actions"} <= names
             result = await client.call_tool("plain_refund", REFUND)
-            assert json.loads(result.content[0].text) == result.structured_content
+            (said,) = result.content
+            assert isinstance(said, TextContent)
+            assert json.loads(said.text) == result.structured_content
             return dict(result.structured_content)
 
     first = asyncio.run(play())
@@ -76,3 +81,18 @@ def test_a_stop_in_order_waits_for_what_is_under_way(running: Gate, acme: Acme) 
     assert place.lines()[-1]["event"] == Event.WRITER_CLOSE
     assert [row.state for row in place.actions()] == [State.SUCCEEDED]
     assert place.verify().verdict == 0
+
+
+def test_a_signal_ends_a_stdio_gateway_in_order(place: Place) -> None:
+    """I-9: a client that ends its server by a signal, and keeps its end of the pipe open, leaves no process behind."""
+    command = [sys.executable, "-m", "tests.serve_gate", "stdio", str(place.folder / "holdgate.yaml")]
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a client", "version": "1"}}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdin
+        assert gateway.stdout
+        gateway.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}) + "\n")
+        gateway.stdin.flush()
+        assert "serverInfo" in gateway.stdout.readline()
+        gateway.terminate()
+        assert gateway.wait(timeout=PATIENCE) == 0
+    assert [line["event"] for line in place.lines()][-1] == Event.WRITER_CLOSE
