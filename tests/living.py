@@ -106,6 +106,11 @@ class Place:
         """The settings as they are written now."""
         return Home(self.folder / "holdgate.yaml")
 
+    @property
+    def holdgate(self) -> list[str]:
+        """The product's command line over this place; add a command."""
+        return [sys.executable, "-m", "gateway.cli", "--config", str(self.folder / "holdgate.yaml")]
+
     def write_policy(self, text: str) -> None:
         """Put a policy in force, hot if a gateway is running."""
         scratch = self.folder / "policy.new"
@@ -157,9 +162,9 @@ class Place:
         """A human's word on a hold; `shown` in `given` is another digest than the stored one."""
         return self.transact(lambda tx: cast(tx, action_id, self.keys[who], verdict, **given))
 
-    def lines(self, **match: str) -> list[dict[str, Any]]:
-        """The ledger's lines, oldest first."""
-        return self.transact(lambda tx: [json.loads(line.text) for line in tx.ledger.lines(**match)])
+    def lines(self, *, event: str | None = None, action: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's lines, oldest first; all, or those of one event or action."""
+        return self.transact(lambda tx: [json.loads(line.text) for line in tx.ledger.lines(event=event, action=action)])
 
     def verify(self, published: Path | None = None) -> Report:
         """What `ledger verify` finds."""
@@ -217,7 +222,7 @@ class Gate:
         """Start it, and return once it answers."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.serve_gate", "http", str(self.place.folder / "holdgate.yaml")],
+                [*self.place.holdgate, "serve", "--json"],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -225,10 +230,11 @@ class Gate:
                 env={**os.environ, **environment},
             )
         assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        if not self.url:
+        ready = self.process.stdout.readline()
+        if not ready:
             self._reap()
-        assert self.url, f"the gateway did not start:\n{self.log.read_text()[-2000:]}"
+        assert ready, f"the gateway did not start:\n{self.log.read_text()[-2000:]}"
+        self.url = json.loads(ready)["url"]
         return self
 
     def kill9(self) -> None:

@@ -80,7 +80,7 @@ class Storm:
             return self.dice.choice(self.tried)
         tool = self.dice.choice(TOOLS)
         if tool == "crm_update_customer":
-            args = {"customer": "cus_mei", "phone": f"+81 3 5550 {self.dice.randrange(1_000, 9_999)}"}
+            args: dict[str, Any] = {"customer": "cus_mei", "phone": f"+81 3 5550 {self.dice.randrange(1_000, 9_999)}"}
         else:
             args = {"invoice": "inv_1003", "cents": self.dice.randrange(1, 60)}
         if self.dice.random() < 0.2:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -89,7 +88,7 @@ def test_json_that_is_not_sound_reaches_no_tool(running: Gate, acme: Acme) -> No
 
 def test_stdio_refuses_what_http_refuses(place: Place, acme: Acme) -> None:
     """S40, T-4: over stdio a line that is not sound JSON is answered with an error, and the next call is served."""
-    command = [sys.executable, "-m", "tests.serve_gate", "stdio", str(place.folder / "holdgate.yaml")]
+    command = [*place.holdgate, "serve", "--stdio"]
     _, body = request("plain_refund", REFUND, key="")
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,7 +84,7 @@ def test_a_stop_in_order_waits_for_what_is_under_way(running: Gate, acme: Acme) 
 
 def test_a_signal_ends_a_stdio_gateway_in_order(place: Place) -> None:
     """I-9: a client that ends its server by a signal, and keeps its end of the pipe open, leaves no process behind."""
-    command = [sys.executable, "-m", "tests.serve_gate", "stdio", str(place.folder / "holdgate.yaml")]
+    command = [*place.holdgate, "serve", "--stdio"]
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a client", "version": "1"}}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as gateway:
         assert gateway.stdin
