@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import re
 import sqlite3
 import threading
 import time
@@ -18,20 +17,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
+from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.store.opening import connect, explain, opened
 from gateway.store.transaction import ChainSealer, Transaction
 
 T = TypeVar("T")
 Work = Callable[[Transaction], T]
 Clock = Callable[[], int]
 
-SCHEMA_VERSION = 1
 _MAX_BATCH = 256
-_BUSY_MS = 5_000
 log = logging.getLogger("holdgate.store")
 
 
@@ -64,9 +61,9 @@ class SqliteStore:
         self._clock = clock
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._notes: deque[_Job] = deque()
-        self._connection = _open(path)
-        self._reader = _connect(path, read_only=True)
-        self._watcher = _connect(path, read_only=True)
+        self._connection = opened(path)
+        self._reader = connect(path, read_only=True)
+        self._watcher = connect(path, read_only=True)
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-read")
         self._closed = False
         self._seen_version = self._data_version()
@@ -108,7 +105,7 @@ class SqliteStore:
             finally:
                 self._reader.execute("ROLLBACK")
         except sqlite3.Error as broken:
-            raise LedgerUnavailable(_explain(broken, self.path)) from broken
+            raise LedgerUnavailable(explain(broken, self.path)) from broken
 
     def note(self, work: Work[object]) -> None:
         """Have `work` done by the next transaction, whosever it is, and before it. A crash may lose it."""
@@ -180,8 +177,8 @@ class SqliteStore:
             self._connection.execute("COMMIT")
         except sqlite3.Error as broken:
             self._abandon()
-            log.error("ledger_unavailable", extra={"why": _explain(broken, self.path)})
-            unavailable = LedgerUnavailable(_explain(broken, self.path))
+            log.error("ledger_unavailable", extra={"why": explain(broken, self.path)})
+            unavailable = LedgerUnavailable(explain(broken, self.path))
             done = [(job, None, unavailable) for job in batch]
         for job, result, error in done:
             if error is None:
@@ -212,93 +209,3 @@ class SqliteStore:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             log.exception("rollback_failed")
-
-
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rwc"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=_BUSY_MS / 1000,
-        cached_statements=256,
-    )
-    connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-    return connection
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = _connect(path)
-        path.chmod(0o600)
-        _migrate(connection, path)
-    except (sqlite3.Error, OSError) as broken:
-        raise StartupError(_explain(broken, path), file=str(path), remedy=_remedy(broken)) from broken
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        connection.execute("ROLLBACK")
-        raise StartupError(
-            f"The database was written by a newer Holdgate (schema {version}, this one knows {SCHEMA_VERSION}).",
-            file=str(path),
-            remedy="Upgrade Holdgate, or restore the back-up made before the upgrade.",
-        )
-    scripts = sorted(resources.files("gateway.store").joinpath("migrations").iterdir(), key=lambda script: script.name)
-    for script in scripts:
-        if script.name.endswith(".sql") and int(script.name[:4]) > version:
-            for statement in _statements(script.read_text(encoding="utf-8")):
-                connection.execute(statement)
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-
-
-def _statements(script: str) -> list[str]:
-    """Split a migration at its semicolons; `executescript` would commit behind our back."""
-    statements: list[str] = []
-    pending = ""
-    for line in script.splitlines():
-        pending += re.sub(r"--.*$", "", line) + "\n"
-        if sqlite3.complete_statement(pending):
-            statements.append(pending.strip())
-            pending = ""
-    return [statement for statement in statements if statement]
-
-
-def _explain(broken: Exception, path: Path) -> str:
-    code = getattr(broken, "sqlite_errorname", "") or type(broken).__name__
-    meanings = {
-        "SQLITE_BUSY": "The database is locked by another program.",
-        "SQLITE_FULL": "The disk is full: actions cannot be recorded.",
-        "SQLITE_READONLY": "The database is read-only.",
-        "SQLITE_CANTOPEN": "The database cannot be opened.",
-        "SQLITE_CORRUPT": "The database is damaged.",
-        "SQLITE_NOTADB": "The file is not a Holdgate database.",
-        "SQLITE_IOERR": "The disk reported an error.",
-        "PermissionError": "The data folder may not be written to.",
-    }
-    for name, meaning in meanings.items():
-        if code.startswith(name):
-            return meaning
-    return f"The database cannot be used ({code})."
-
-
-def _remedy(broken: Exception) -> str:
-    code = getattr(broken, "sqlite_errorname", "") or type(broken).__name__
-    if code.startswith("SQLITE_BUSY"):
-        return "Close the program that has it open (a database browser, a back-up), then start again."
-    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return "Keep the file, restore the last back-up, and run `holdgate ledger verify`."
-    if code.startswith("SQLITE_FULL"):
-        return "Free some space, then start again; nothing was lost."
-    return "Check the folder's owner, permissions and mount, then start again."
