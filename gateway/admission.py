@@ -31,6 +31,7 @@ from gateway.replies import held
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
+from gateway.telemetry import metrics
 
 _LEASE_MARGIN = 15.0
 """Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
@@ -275,6 +276,9 @@ class Admission:
                     next=_then(decision),
                     rules=(charge.budget,),
                 )
+        if metrics.on():
+            for charge in decision.charges:
+                metrics.charged(action, charge, tx.budgets.used(tenant, charge))
         return None
 
     def _intend(self, tx: Transaction, action: Action, decision: Decision, sealed: bytes, event: Event) -> Permit:

@@ -28,8 +28,10 @@ from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
+from gateway.standing import Standing
 from gateway.store.sqlite import Clock, SqliteStore, wall_clock
 from gateway.store.transaction import Transaction
+from gateway.telemetry import metrics
 from gateway.throttle import Throttle
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, load_connectors
@@ -112,8 +114,15 @@ class App:
             UnknownTool: absent or hidden.
         """
         if call.tool in own_tools.INPUTS:
-            return await self.follow_up.handle(call)
-        return await self.pipeline.handle(call)
+            outcome = await self.follow_up.handle(call)
+        else:
+            outcome = await self.pipeline.handle(call)
+        metrics.answered(call.tool, outcome)
+        return outcome
+
+    def knows(self, tool: str) -> bool:
+        """Whether there is a tool of that name, visible to the caller or not."""
+        return tool in own_tools.INPUTS or tool in self.catalogue.tools
 
     def offered(self, principal: Principal) -> Sequence[Published]:
         """The tools this principal may see, by policy; the gateway's own ones always."""
@@ -145,6 +154,8 @@ class App:
         )
         await self.reconciler.sweep()
         self._loops = [asyncio.create_task(self.reconciler.run()), asyncio.create_task(self._watch_policy())]
+        if metrics.on():
+            self._loops.append(asyncio.create_task(Standing(self.store).run()))
         # What start-up made lives as long as the process: the collector need not walk it on every call.
         gc.collect()
         gc.freeze()

@@ -20,7 +20,8 @@ from gateway.lines import facts
 from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
-from gateway.telemetry import phase
+from gateway.telemetry import metrics
+from gateway.telemetry.spans import phase
 
 log = logging.getLogger("holdgate.executor")
 
@@ -180,12 +181,17 @@ class Executor:
             return _unrecorded(action)
         if not recorded:
             log.warning("late_outcome_dropped", extra={"action": action.id, "fence": fence})
+        elif ended.state is State.UNKNOWN:
+            metrics.became_unknown(action.tool.name, "unanswered")
         log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
         return outcome
 
     async def _dispatch(self, action: Action, permit: Permit) -> Ended:
         tool = action.tool
-        upstream = self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout)
+        try:
+            upstream = self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout)
+        except UpstreamError as shut:
+            return Ended(State.FAILED, shut.code, shut.message, frees_claim=True)
         try:
             output = await tool.run(action.args, upstream)
             data = _dump(tool.output_model, output)

@@ -30,7 +30,8 @@ from gateway.policy.question import Question
 from gateway.repeats import Prior
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
-from gateway.telemetry import phase
+from gateway.telemetry import metrics
+from gateway.telemetry.spans import phase
 from gateway.throttle import Throttle
 from gateway.tools.catalogue import Catalogue, UnknownTool
 
@@ -102,6 +103,7 @@ class Pipeline:
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):
             decision = policy.decide(await self.question(action, self._store.now()))
+        metrics.decided(action, decision)
         if decision.verdict is Verdict.DENY:
             raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
         return action, decision
@@ -135,6 +137,7 @@ class Pipeline:
                 case LookFirst():
                     raise HoldgateError("a hold was asked to look twice")
         except Refusal as refusal:
+            metrics.refused(action.tool.name, refusal.code)
             return replies.refused(refusal, action.id)
         except LedgerUnavailable as down:
             return replies.failed("ledger_unavailable", str(down), action.id, 1_000)
@@ -155,6 +158,7 @@ class Pipeline:
         under_way = self._executor.running(original)
         if under_way is not None and under_way is not asyncio.current_task():
             await asyncio.wait({under_way}, timeout=action.deadline)
+        metrics.replayed(action)
         source = action.key.source if action.key else None
 
         def tell(tx: Transaction) -> Outcome:
@@ -167,6 +171,7 @@ class Pipeline:
         """Refusals are on the ledger too, with no more of the call than may be written there."""
         action_id = new_id("act")
         known = call.tool if call.tool in self._catalogue.tools else None
+        metrics.refused(known, refusal.code)
         try:
             await self._store.write(
                 lambda tx: tx.ledger.append(

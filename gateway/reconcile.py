@@ -28,6 +28,8 @@ from gateway.store.actions import ActionRow, is_write
 from gateway.store.holds import HoldRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
+from gateway.telemetry import metrics
+from gateway.telemetry.spans import phase
 from gateway.tools.catalogue import Catalogue
 
 log = logging.getLogger("holdgate.reconcile")
@@ -117,6 +119,7 @@ class Reconciler:
         try:
             await self._execute_or_close(hold)
         except Refusal as refusal:
+            metrics.refused(None, refusal.code)
             await self._close(hold, HoldState.DENIED_AT_EXECUTION, refusal.code)
         except (UpstreamError, CredentialUnavailable) as failed:
             log.warning("approved_action_waits", extra={"action": hold.action, "why": str(failed)})
@@ -188,6 +191,8 @@ class Reconciler:
                     code=code,
                     how="its process ended" if row.id not in overdue else "its lease ran out",
                 )
+                if write:
+                    metrics.became_unknown(row.tool if tool else metrics.UNKNOWN_TOOL, "orphaned")
                 log.warning("orphaned", extra={"action": row.id, "tool": row.tool, "state": str(state)})
 
     async def _find_out(self, row: ActionRow) -> None:
@@ -212,7 +217,8 @@ class Reconciler:
             return self._admission.look_permit(action, line.hash)
 
         permit = await self._store.write(note)
-        found = await self._executor.look_up(action, permit)
+        with phase("look_up", action):
+            found = await self._executor.look_up(action, permit)
         ended = self._ended(row, action, found)
         if ended is not None:
             await self._executor.settle(action, row.fence, ended, seconds=0.0, how="lookup")

@@ -37,23 +37,29 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
     """
     listener = _listen(home)
     _dump_no_core()
-    app = App(home)
-    _redact_logs(app)
-    try:
-        await app.start()
-        front = http_front(app, listener.getsockname()[1])
-        config = uvicorn.Config(
-            front, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5, lifespan="on"
-        )
-        server = _Server(config)
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        if await server.answers(serving):
-            ready(_url(home, listener.getsockname()[1]))
-        await serving
-    finally:
-        await app.stop()
+    with _exporting(home, scraped=True):
+        app = App(home)
+        _redact_logs(app)
+        try:
+            await app.start()
+            front = http_front(app, listener.getsockname()[1])
+            config = uvicorn.Config(
+                front,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+                lifespan="on",
+            )
+            server = _Server(config)
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            if await server.answers(serving):
+                ready(_url(home, listener.getsockname()[1]))
+            await serving
+        finally:
+            await app.stop()
 
 
 async def serve_over_stdio(home: Home) -> None:
@@ -63,20 +69,21 @@ async def serve_over_stdio(home: Home) -> None:
         StartupError: nothing was started.
     """
     _dump_no_core()
-    app = App(home)
-    _redact_logs(app)
-    try:
-        await app.start()
-        serving = asyncio.create_task(
-            serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
-        )
-        # Clients end a server of theirs by a signal, too; what it has sent is settled all the same.
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-    finally:
-        await app.stop()
+    with _exporting(home, scraped=False):
+        app = App(home)
+        _redact_logs(app)
+        try:
+            await app.start()
+            serving = asyncio.create_task(
+                serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
+            )
+            # Clients end a server of theirs by a signal, too; what it has sent is settled all the same.
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+        finally:
+            await app.stop()
 
 
 def http_front(app: App, port: int) -> HttpFront:
@@ -94,6 +101,20 @@ def http_front(app: App, port: int) -> HttpFront:
         authenticate=app.api_keys.authenticate,
         ready=app.ready,
         delivered=app.delivered,
+    )
+
+
+def _exporting(home: Home, *, scraped: bool) -> contextlib.AbstractContextManager[None]:
+    """Telemetry as it is set. Over stdio there may be many of us, and the port for scrapes is not ours to take."""
+    telemetry = home.settings.telemetry
+    port = telemetry.prometheus if scraped else None
+    if port is None and telemetry.otlp is None:
+        return contextlib.nullcontext()
+    # The exporters take a tenth of a second to import; who exports nothing need not wait for them.
+    from gateway.telemetry.export import exporting
+
+    return exporting(
+        prometheus=(port.host, port.port) if port is not None else None, otlp=telemetry.otlp, file=str(home.file)
     )
 
 

@@ -83,6 +83,21 @@ class LimitSettings(_Strict):
     """How long a stopping gateway waits for calls under way."""
 
 
+class PrometheusSettings(_Strict):
+    """Metrics as Prometheus text, on a port of their own. There is no credential on it: keep it inside."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class TelemetrySettings(_Strict):
+    """Where metrics and traces go; nowhere by default (docs/metrics.md)."""
+
+    prometheus: PrometheusSettings | None = None
+    otlp: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")] | None = None
+    """Base URL of an OTLP/HTTP collector, e.g. `http://127.0.0.1:4318`."""
+
+
 class Settings(_Strict):
     """One gateway."""
 
@@ -102,6 +117,7 @@ class Settings(_Strict):
     structured_content: bool = True
     """Send results as structured content too. Turn off for a host that shows its model both copies."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    telemetry: TelemetrySettings = TelemetrySettings()
 
 
 class Home:

@@ -150,6 +150,9 @@ class Shop:
             self.cancelled.set()
             raise
 
+    def knows(self, tool: str) -> bool:
+        return tool in self.catalogue.tools or tool in own_tools.INPUTS
+
     def offered(self, principal: Principal) -> Sequence[object]:
         names = [name for name in self.catalogue.tools if principal is BOT or name == "shop_lookup"]
         return [*own_tools.PUBLISHED.values(), *(self.catalogue.published(name) for name in names)]

@@ -21,13 +21,13 @@ FLAT_ROOMS = {
     "connector": ("gateway.connector",),
     "text": ("documents", "strict_json"),
     "keys": ("keyring",),
-    "watching": ("telemetry", "instances"),
+    "watching": ("instances",),
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor"),
         *("lines", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
-    "house": ("app", "setup", "settings", "serve", "connect"),
+    "house": ("app", "setup", "settings", "serve", "standing", "connect"),
 }
 """The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
 
@@ -40,25 +40,27 @@ MAY_IMPORT = {
     "text": "model errors",
     "keys": "model errors",
     "watching": "model errors",
+    "telemetry": "model errors",
     "store": "model errors",
     "policy": "model errors connector text",
     "identity": "model errors store",
     "ledger": "model errors store",
     "redact": "model errors",
     "tools": "model errors connector",
-    "outbound": "model errors connector text redact vault",
-    "call": "model errors connector keys watching store policy ledger tools",
-    "wire": "model errors text tools",
-    "house": "model errors connector text keys watching vault store policy identity ledger tools outbound redact"
-    " call wire",
-    "demo": "model errors keys watching vault store ledger house",
-    "cli": "model errors connector text keys watching vault store policy identity ledger tools call house demo",
+    "outbound": "model errors connector text telemetry redact vault",
+    "call": "model errors connector keys telemetry watching store policy ledger tools",
+    "wire": "model errors text telemetry tools",
+    "house": "model errors connector text keys telemetry watching vault store policy identity ledger tools outbound"
+    " redact call wire",
+    "demo": "model errors keys telemetry watching vault store ledger house",
+    "cli": "model errors connector text keys telemetry watching vault store policy identity ledger tools call house"
+    " demo",
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 HOMES = {
-    "mcp": r"gateway\.(wire\.mcp_server|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(wire\.mcp_server|cli\.call|demo\.\w+)",
+    "mcp": r"gateway\.(wire\.(mcp_server|watched)|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(wire\.(mcp_server|watched)|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
     "httpx": r"gateway\.outbound\.(engine|door)",
     "aiohttp": r"gateway\.outbound\.engine",
@@ -68,9 +70,10 @@ HOMES = {
     "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",
     "requests": r"vault\.hashicorp",
-    "sqlite3": r"gateway\.(store\.sqlite|demo\.acme\.\w+)",
+    "sqlite3": r"gateway\.(store\.(sqlite|opening)|demo\.acme\.\w+)",
     "cryptography": r"gateway\.(keyring|ledger\.\w+)|vault\.sealed",
-    "opentelemetry": r"gateway\.telemetry",
+    "opentelemetry": r"gateway\.telemetry\.\w+",
+    "prometheus_client": r"gateway\.telemetry\.export",
     "starlette": r"gateway\.(wire\.\w+|demo\.acme\.\w+)",
     "uvicorn": r"gateway\.(serve|demo\.acme\.\w+)",
     "uvloop": r"gateway\.cli\.serve",

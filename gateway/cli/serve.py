@@ -26,7 +26,7 @@ def serve(
     import importlib.util
 
     from gateway.serve import serve_http, serve_over_stdio
-    from gateway.telemetry import configure_logging
+    from gateway.telemetry.logs import configure_logging
 
     home = Invocation.of(ctx).home()
     if port is not None:

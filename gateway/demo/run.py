@@ -15,7 +15,7 @@ from rich.text import Text
 from gateway.connect import snippet
 from gateway.demo.world import AGENT, APPROVER, World, build, running_acme
 from gateway.serve import serve_http
-from gateway.telemetry import configure_logging
+from gateway.telemetry.logs import configure_logging
 
 DEFAULT_FOLDER: Final = Path("holdgate-demo")
 KEY_VARIABLE: Final = "HOLDGATE_KEY"

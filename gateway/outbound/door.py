@@ -24,6 +24,8 @@ from gateway.outbound.pacing import Pace, retrying
 from gateway.outbound.template import Template, template_of
 from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
 from gateway.redact import Redactor
+from gateway.telemetry import metrics
+from gateway.telemetry.requests import asking, leasing
 from vault.secret import Secret
 
 log = logging.getLogger(__name__)
@@ -203,7 +205,9 @@ class _Passage:
             secret = await self._lease()
             if number is not None:
                 doubtful = self._writes.sending(number)
-            answer = await self._exchange(template, secret)
+            with asking(template.method, template.url) as seen:
+                answer = await self._exchange(template, secret)
+                seen.ended(answer.status, answer.code if isinstance(answer, UpstreamError) else None)
         try:
             if isinstance(answer, UpstreamError):
                 raise answer
@@ -214,6 +218,7 @@ class _Passage:
                 redactor=self._redactor,
             )
         except UpstreamError as failure:
+            metrics.upstream_failed(self._connector.name, failure.code)
             if number is not None and failure.effect == "happened":
                 self._writes.happened(number)
             elif number is not None and failure.effect == "none" and not doubtful:
@@ -225,8 +230,9 @@ class _Passage:
 
     async def _lease(self) -> Secret | None:
         try:
-            async with asyncio.timeout_at(self._deadline):
-                lease = await self._broker.lease(self._permit)
+            with leasing(self._connector.name if self._permit.credential is not None else None):
+                async with asyncio.timeout_at(self._deadline):
+                    lease = await self._broker.lease(self._permit)
         except TimeoutError:
             raise not_sent("The vault did not lend the credential in time.") from None
         if lease is None:
@@ -271,14 +277,8 @@ class _Passage:
             await response.aclose()
         clean, echoed = self._redactor.scrub_bytes(body)
         if echoed:
-            log.warning(
-                "upstream_echoed_credential",
-                extra={
-                    "connector": self._connector.name,
-                    "tool": self._tool.name,
-                    "action_id": self._permit.action_id,
-                },
-            )
+            said = {"connector": self._connector.name, "tool": self._tool.name, "action_id": self._permit.action_id}
+            log.warning("upstream_echoed_credential", extra=said)
         return Answer(status, retry_after, clean)
 
 

@@ -212,6 +212,13 @@ class Actions:
         """Unknown outcomes that may be looked up, or sent again, now."""
         return self._many(
             "SELECT * FROM actions WHERE state = 'unknown' AND try_at IS NOT NULL AND try_at <= ?"
+    def unknown(self) -> tuple[int, int]:
+        """How many outcomes are unknown, and when the oldest of those calls was received (0: there is none)."""
+        row = self._execute(
+            "SELECT COUNT(*) AS n, COALESCE(MIN(received_at), 0) AS since FROM actions WHERE state = 'unknown'"
+        ).fetchone()
+        return int(row["n"]), int(row["since"])
+
             " ORDER BY try_at LIMIT 20",
             (self._now,),
         )

@@ -92,6 +92,15 @@ class Holds:
         )
         return [_row(row) for row in rows]
 
+    def waiting(self) -> dict[HoldState, tuple[int, int]]:
+        """For votes and for their execution: how many holds wait, and since when the oldest of them has."""
+        rows = self._execute(
+            "SELECT state, COUNT(*) AS n, MIN(created_at) AS since FROM holds"
+            " WHERE state IN ('pending', 'approved') GROUP BY state"
+        )
+        found = {HoldState(row["state"]): (int(row["n"]), int(row["since"])) for row in rows}
+        return {state: found.get(state, (0, 0)) for state in (HoldState.PENDING, HoldState.APPROVED)}
+
     def pending_of(self, tenant: str, principal: str) -> int:
         """How many questions of one principal are open (semantics.md H-13)."""
         row = self._execute(

@@ -86,6 +86,13 @@ class Ledger:
         for row in self._execute(sql, {"after": after, **wanted}):
             yield LedgerLine(row["seq"], row["hash"], row["text"])
 
+    def counted(self, *, after: int, upto: int) -> dict[str, int]:
+        """How many lines of each event there are beyond sequence number `after`, and up to `upto`."""
+        rows = self._execute(
+            "SELECT event, COUNT(*) AS lines FROM ledger WHERE seq > ? AND seq <= ? GROUP BY event", (after, upto)
+        )
+        return {row["event"]: row["lines"] for row in rows}
+
     def add_checkpoint(self, size: int, note: str) -> None:
         """Keep a signed statement of the chain's first `size` lines."""
         self._execute(

@@ -46,6 +46,7 @@ from gateway.tools.published import Published
 from gateway.wire.carried import carried_by
 from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
+from gateway.wire.watched import Watched
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,10 @@ class Gateway(Protocol):
         """
         ...
 
+    def knows(self, tool: str) -> bool:
+        """Whether there is a tool of that name, visible to the caller or not: no other name may be written down."""
+        ...
+
     def offered(self, principal: Principal) -> Sequence[Published]:
         """The tools this principal may see (semantics.md A-7)."""
         ...
@@ -120,6 +125,7 @@ class _Face:
         self._listings: OrderedDict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self._bus)
+        self.knows = gateway.knows
         gateway.subscribe_list_changed(self._announce)
 
     async def list_tools(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
@@ -286,6 +292,6 @@ def _server(face: _Face) -> Server[Any]:
     )
     # Registered here and not above, because a listing is a ready dict that is made once.
     server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
-    # The SDK's own middleware names spans after unvalidated tool names.
-    server.middleware = []
+    # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
+    server.middleware = [Watched(face.knows)]
     return server

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from gateway.telemetry.spans import use
 from tests.acme import API_KEY, Acme
 from tests.house import House, house, run
 from tests.living import Gate, Place, held
@@ -26,16 +26,14 @@ KEY = "kilimanjaro-idempotency-canary"
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """Every span from now on; one provider per process is all that OpenTelemetry allows."""
+    """Every span that is made during the test."""
     exporter = InMemorySpanExporter()
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
-        provider = TracerProvider()
-        trace.set_tracer_provider(provider)
-    processor = SimpleSpanProcessor(exporter)
-    provider.add_span_processor(processor)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    use(provider.get_tracer("holdgate"))
     yield exporter
-    processor.shutdown()
+    use(None)
+    provider.shutdown()
 
 
 def disguises(secret: str) -> list[bytes]:

@@ -1,34 +1,13 @@
-"""Spans and log lines. One span per phase of a call; no argument, no result, no name the caller made up."""
+"""Log lines: one JSON object each, and nothing that a caller could forge a second one with."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from opentelemetry import trace
-
-from gateway.model import Action
-
-_tracer = trace.get_tracer("holdgate")
 _BUILT_IN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-@contextmanager
-def phase(name: str, action: Action) -> Iterator[None]:
-    """A span for one phase of one action. Costs nothing to speak of until a tracer provider is configured."""
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        yield
-        return
-    with _tracer.start_as_current_span(f"holdgate.{name}") as span:
-        if span.is_recording():
-            span.set_attribute("gen_ai.tool.name", action.tool.name)
-            span.set_attribute("holdgate.action.id", action.id)
-            span.set_attribute("holdgate.mode", str(action.mode))
-        yield
 
 
 class JsonLines(logging.Formatter):
