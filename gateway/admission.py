@@ -123,7 +123,7 @@ class Admission:
             if fence is None:
                 return None
             line = tx.ledger.append(Event.INTENT, **facts(action), again=True, fence=fence)
-            return self._permit(action, Mode.RUN, fence, line.hash)
+            return self._permit(action, Mode.RUN, fence, line.hash, again=True)
 
         return await self._store.write(again)
 
@@ -305,7 +305,7 @@ class Admission:
         )
         return refusal
 
-    def _permit(self, action: Action, mode: Mode, fence: int, line_hash: str) -> Permit:
+    def _permit(self, action: Action, mode: Mode, fence: int, line_hash: str, *, again: bool = False) -> Permit:
         return Permit(
             action_id=action.id,
             tool=action.tool.name,
@@ -315,6 +315,7 @@ class Admission:
             upstream_key=self._keyring.upstream_key(action.id),
             fence=fence,
             intent=line_hash,
+            again=again,
         ).sealed()
 
     def _lease(self, tx: Transaction, action: Action) -> int:

@@ -39,7 +39,6 @@ class Identifier:
         principal, tool = call.principal, resolved.tool
         task = await self._task(call)
         arguments = rfc8785.dumps(resolved.arguments).decode()
-        scope = (principal.tenant, principal.id, tool.name, tool.schema_hash)
         return Action(
             id=new_id("act"),
             principal=principal,
@@ -51,7 +50,7 @@ class Identifier:
             task=task,
             key=self._key(resolved, principal, task, arguments),
             fingerprint=_fingerprint(resolved),
-            twin=self._keyring.claim("twin", *scope, arguments),
+            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments),
             reason=resolved.reason,
             evidence=resolved.evidence,
             carried=call.carried,

@@ -118,9 +118,9 @@ class Task:
     """meta | header | client_thread | session | implicit"""
 
     @property
-    def implicit(self) -> bool:
-        """Whether the gateway opened it, because the client named none."""
-        return self.source == "implicit"
+    def unnamed(self) -> bool:
+        """Whether it ended by no will of the client's: the gateway opened it, or it is as long as a connection."""
+        return self.source in ("implicit", "session")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,11 @@ class Key:
     def derived(self) -> bool:
         """Whether the gateway made the key from the arguments, because the caller gave none."""
         return self.source == "derived"
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the caller gave it, and so may have given it to two different calls."""
+        return self.source in ("meta", "header", "argument")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ class Action:
     fingerprint: bytes
     """SHA-256 over RFC 8785 JSON of {tool, schema, arguments, mode} (semantics.md I-5)."""
     twin: bytes
-    """HMAC of principal, tool, schema and arguments without the task: finds a lost answer (semantics.md I-15)."""
+    """HMAC of principal, tool and arguments, without task and schema: finds a lost answer (semantics.md I-15)."""
     reason: str | None
     evidence: tuple[str, ...]
     carried: Carried
@@ -289,6 +294,8 @@ class Permit:
     fence: int
     intent: str
     """Hash of the intent line."""
+    again: bool = False
+    """Whether an earlier sending may have happened, so that no failure of this one means that nothing did (I-8)."""
     seal: bytes = b""
 
     def sealed(self) -> Permit:
@@ -303,7 +310,8 @@ class Permit:
 
     def _mac(self) -> bytes:
         parts = (self.action_id, self.tool, self.mode, str(self.reads_only), self.credential or "", self.upstream_key)
-        return hmac.new(_SEAL, "\0".join((*parts, str(self.fence), self.intent)).encode(), sha256).digest()
+        which = (str(self.fence), self.intent, str(self.again))
+        return hmac.new(_SEAL, "\0".join((*parts, *which)).encode(), sha256).digest()
 
 
 class Status(StrEnum):

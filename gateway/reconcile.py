@@ -7,6 +7,7 @@ processes may run it over one data folder.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from gateway import holds
 from gateway.admission import Admission
 from gateway.connector import Found
-from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
+from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
 from gateway.executor import Ended, Executor
 from gateway.instances import Instance
 from gateway.keyring import Keyring
@@ -38,6 +39,8 @@ _TICK = 0.25
 _HOUSEKEEPING = 2.0
 _MAX_TRIES = 6
 _BACKOFF_MS = 2_000
+_KEYS_ARE_REMEMBERED_MS = 12 * 3_600_000
+"""How long after its first use an upstream is trusted to know an idempotency key; common ones keep it for a day."""
 _TOMBSTONES_MS = 90 * 86_400_000
 
 
@@ -98,10 +101,8 @@ class Reconciler:
         await self._store.write(self._orphans)
         await self.execute_approved()
         for row in await self._store.read(lambda tx: tx.actions.due()):
-            try:
-                await self._find_out(row)
-            except HoldgateError as broken:
-                log.error("cannot_be_found_out", extra={"action": row.id, "why": str(broken)})
+            if not self._may_still_be_sending(row):
+                self._executor.own(row.id, self._find_out(row))
         await self._store.write(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
         note = await self._store.write(self._checkpointer.make)
         if note is not None:
@@ -197,17 +198,32 @@ class Reconciler:
 
     async def _find_out(self, row: ActionRow) -> None:
         """Ask the upstream what became of an unknown write, or send it again where that is safe."""
+        try:
+            await self._ask(row)
+        except Exception as broken:  # nobody awaits this task, so what breaks in it is told here
+            log.error("cannot_be_found_out", exc_info=broken, extra={"action": row.id})
+
+    async def _ask(self, row: ActionRow) -> None:
         action = await self._store.read(lambda tx: recall(tx, self._keyring, self._catalogue, row))
-        if isinstance(action, Lapsed):
-            await self._store.write(lambda tx: tx.actions.try_again(row.id, None))
-            return
-        if action.tool.looker is not None:
+        if isinstance(action, Action) and action.tool.looker is not None:
             await self._look_up(row, action)
-        elif action.tool.connector.idempotency_header is not None and row.tries < _MAX_TRIES:
+        elif isinstance(action, Action) and await self._store.read(lambda tx: _still_deduplicated(tx, row, action)):
             await self._store.write(lambda tx: tx.actions.try_again(row.id, tx.now + _backoff(row.tries)))
             permit = await self._admission.retake(row, action)
             if permit is not None:
                 await self._executor.run(action, permit)
+        else:
+            await self._store.write(lambda tx: tx.actions.try_again(row.id, None))
+            log.error("operator_needed", extra={"action": row.id, "tool": row.tool})
+
+    def _may_still_be_sending(self, row: ActionRow) -> bool:
+        """Whether somebody lives who may yet send it or hear of it: it finds out itself, and is not overtaken.
+
+        A lease that ran out does not prove the contrary: the clock may have leaped, or its process may be stopped.
+        """
+        if row.instance == self._instance.id:
+            return self._executor.running(row.id) is not None
+        return self._instance.alive(row.instance)
 
     async def _look_up(self, row: ActionRow, action: Action) -> None:
         def note(tx: Transaction) -> Permit:
@@ -217,22 +233,42 @@ class Reconciler:
             return self._admission.look_permit(action, line.hash)
 
         permit = await self._store.write(note)
+        sent_at = await self._store.read(lambda tx: _intents(tx, row)[-1])
+        asked_at = self._store.now()
         with phase("look_up", action):
             found = await self._executor.look_up(action, permit)
-        ended = self._ended(row, action, found)
+        ended = _ended(action, found, waited=asked_at - sent_at)
         if ended is not None:
             await self._executor.settle(action, row.fence, ended, seconds=0.0, how="lookup")
         elif row.tries >= _MAX_TRIES:
             log.error("operator_needed", extra={"action": row.id, "tool": row.tool})
 
-    def _ended(self, row: ActionRow, action: Action, found: Found) -> Ended | None:
-        if found.state == "done" and found.output is not None:
-            return Ended(State.SUCCEEDED, data=found.output.model_dump(mode="json", exclude_none=True))
-        waited = self._store.now() - row.received_at
-        if found.state == "not_done" and waited >= (action.tool.timeout + action.tool.settles_after) * 1000:
-            message = "It was looked up in the system of record: it did not happen."
-            return Ended(State.FAILED, "upstream_failed", message, frees_claim=True)
-        return None
+
+def _ended(action: Action, found: Found, *, waited: int) -> Ended | None:
+    """What a look tells; None when it tells nothing yet.
+
+    Args:
+        waited: milliseconds from the sending to the look; not from the call, which may have waited for its approval.
+    """
+    if found.state == "done" and found.output is not None:
+        return Ended(State.SUCCEEDED, data=found.output.model_dump(mode="json", exclude_none=True))
+    if found.state == "not_done" and waited >= (action.tool.timeout + action.tool.settles_after) * 1000:
+        message = "It was looked up in the system of record: it did not happen."
+        return Ended(State.FAILED, "upstream_failed", message, frees_claim=True)
+    return None
+
+
+def _intents(tx: Transaction, row: ActionRow) -> list[int]:
+    """When the action was about to be sent, each time, in milliseconds since the epoch; never empty."""
+    at = [int(json.loads(line.text)["at"]) for line in tx.ledger.lines(action=row.id, event=Event.INTENT)]
+    return at or [row.received_at]
+
+
+def _still_deduplicated(tx: Transaction, row: ActionRow, action: Action) -> bool:
+    """Whether sending it again is safe: under a key that the upstream honours, and has not forgotten by now."""
+    if action.tool.connector.idempotency_header is None or row.tries >= _MAX_TRIES:
+        return False
+    return tx.now - _intents(tx, row)[0] < _KEYS_ARE_REMEMBERED_MS
 
 
 def _backoff(tries: int) -> int:

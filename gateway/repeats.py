@@ -32,7 +32,7 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
     row = _earlier(tx, action, action.key)
     if row is None:
         return None
-    if row.fingerprint != action.fingerprint and action.key.source != "natural":
+    if row.fingerprint != action.fingerprint and action.key.chosen:
         said = "This idempotency key was used for a call with other arguments."
         return Refusal("key_reused", said, action_id=row.id)
     if action.key.derived and row.delivered_at is not None and tx.now - row.delivered_at >= window:
@@ -53,9 +53,9 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
 
 def _earlier(tx: Transaction, action: Action, key: Key) -> ActionRow | None:
     row = tx.actions.claimant(action)
-    if row is None and key.derived and action.task.implicit:
+    if row is None and key.derived:
         row = tx.actions.lost(action)
         if row is not None:
-            # From here on it is found under this task's key, so that a third call does not pass for a new one.
+            # From here on it is found under this call's key, so that a third call does not pass for a new one.
             tx.actions.adopt(row.id, key.digest)
     return row

@@ -97,7 +97,7 @@ class Door:
         lane = self._lanes.get(tool.connector)
         if lane is None:
             lane = self._lanes[tool.connector] = _Lane(tool.connector, self._engine(tool.connector))
-        writes = Writes()
+        writes = Writes(again=permit.again)
         passage = _Passage(self._broker, self._redactor, lane, tool, permit, deadline, writes)
         return GatedUpstream(_through(passage), permit.upstream_key, writes)
 

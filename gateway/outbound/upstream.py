@@ -25,15 +25,20 @@ class Ask(Protocol):
 class Writes:
     """What became of the writes of one action, each under its number.
 
+    Args:
+        again: whether an earlier dispatch of the action left it unknown which of them happened; its first one, at
+            least, may have. Then only a success tells anything about a write (semantics.md I-8).
+
     Attributes:
         credential_version: of the credential that was lent last.
     """
 
-    __slots__ = ("_asked", "_done", "_doubtful", "credential_version")
+    __slots__ = ("_again", "_asked", "_done", "_doubtful", "credential_version")
 
-    def __init__(self) -> None:
+    def __init__(self, *, again: bool = False) -> None:
+        self._again = again
         self._asked = 0
-        self._doubtful: set[int] = set()
+        self._doubtful: set[int] = {1} if again else set()
         self._done: set[int] = set()
         self.credential_version: str | None = None
 
@@ -54,7 +59,7 @@ class Writes:
 
     def sending(self, number: int) -> bool:
         """It is about to leave; True when it may have happened by an earlier attempt already."""
-        before = number in self._doubtful
+        before = self._again or number in self._doubtful
         self._doubtful.add(number)
         return before
 

@@ -121,12 +121,15 @@ class Actions:
         )
 
     def lost(self, action: Action) -> ActionRow | None:
-        """The newest identical write of an implicit task whose answer was never handed over (semantics.md I-15)."""
+        """The newest identical write of the same piece of work whose answer was never handed over (semantics.md I-15).
+
+        Work that nobody named ends with a connection or a pause, and so does an answer: such tasks count as one.
+        """
         return self._one(
             "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
-            " AND effect = 'write' AND mode = 'run' AND task_source = 'implicit' AND key_source = 'derived'"
-            " AND key_digest IS NOT NULL ORDER BY received_at DESC LIMIT 1",
-            (action.principal.tenant, action.principal.id, action.twin),
+            " AND effect = 'write' AND mode = 'run' AND key_source = 'derived' AND key_digest IS NOT NULL"
+            " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY received_at DESC LIMIT 1",
+            (action.principal.tenant, action.principal.id, action.twin, action.task.id, action.task.unnamed),
         )
 
     def adopt(self, id: str, key_digest: bytes) -> None:
@@ -177,9 +180,13 @@ class Actions:
         """Record how an action ended. Only the holder of the newest fencing token may, and never over a final state.
 
         A late outcome may settle an UNKNOWN that the sweep declared meanwhile (semantics.md I-8, S10).
+
+        Args:
+            try_at: when an UNKNOWN may be looked into, unless it was before, and that was put off to another moment.
         """
         done = self._execute(
-            "UPDATE actions SET state = :state, code = :code, try_at = :try_at, lease_until = NULL, updated_at = :now,"
+            "UPDATE actions SET state = :state, code = :code, lease_until = NULL, updated_at = :now,"
+            " try_at = CASE WHEN :state = 'unknown' AND tries > 0 THEN try_at ELSE :try_at END,"
             " delivered_at = NULL,"
             " settled_at = CASE WHEN :state = 'unknown' THEN NULL ELSE :now END"
             " WHERE id = :id AND fence = :fence AND state IN ('dispatching', 'unknown')",
@@ -208,10 +215,6 @@ class Actions:
         """Every action whose outcome is unknown."""
         return self._many("SELECT * FROM actions WHERE state = 'unknown' ORDER BY received_at", ())
 
-    def due(self) -> list[ActionRow]:
-        """Unknown outcomes that may be looked up, or sent again, now."""
-        return self._many(
-            "SELECT * FROM actions WHERE state = 'unknown' AND try_at IS NOT NULL AND try_at <= ?"
     def unknown(self) -> tuple[int, int]:
         """How many outcomes are unknown, and when the oldest of those calls was received (0: there is none)."""
         row = self._execute(
@@ -219,7 +222,11 @@ class Actions:
         ).fetchone()
         return int(row["n"]), int(row["since"])
 
-            " ORDER BY try_at LIMIT 20",
+    def due(self) -> list[ActionRow]:
+        """Unknown outcomes that may be looked up, or sent again, now."""
+        return self._many(
+            "SELECT * FROM actions WHERE state = 'unknown' AND try_at IS NOT NULL AND try_at <= ?"
+            " ORDER BY try_at LIMIT 100",
             (self._now,),
         )
 
