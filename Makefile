@@ -1,13 +1,14 @@
 # Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
 .POSIX:
-.PHONY: help demo play bench test check format wheel lock clean
+.PHONY: help demo play bench test conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
 
 help:
-	@echo "make demo    play the story: a sandbox company, a gateway before it, and an agent that gets things wrong"
-	@echo "make play    be the agent yourself (WHO=claude lets a Claude model be it)"
+	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
+	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
 	@echo "make test    format, lint, strict types, and every test"
+	@echo "make conformance  play the published MCP conformance suite, and print the scores"
 	@echo "make check   the same without the tests"
 	@echo "make format  put the code into the house format"
 	@echo "make bench   measure a governed call beside an ungoverned one"
@@ -31,6 +32,10 @@ check:
 
 test: check
 	$(IN) pytest
+
+conformance:
+	@scripts/setup dev
+	$(IN) tests.conformance.suite
 
 format:
 	@scripts/setup dev

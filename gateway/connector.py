@@ -259,7 +259,7 @@ class Connector:
         )
 
     def _declare(self, function: RunFunction, *, title: str | None, **declared: Any) -> Tool:
-        where = f"{function.__module__}.{function.__name__}"
+        where = inspect.getsourcefile(function)
         name = f"{self.name}_{function.__name__}"
         if not TOOL_NAME.match(name) or len(name) > 32:
             raise StartupError(f"Tool name {name!r} is not portable: at most 32 of a-z, 0-9 and single _.", file=where)

@@ -115,7 +115,7 @@ def approve(
         # Whoever approves has seen every byte: nothing is folded and nothing masked here (semantics.md S21).
         print_card(console(stderr=json_output), card, frozenset(), whole=True)
         if not yes and not typer.confirm(f"Approve as {voter.id}?", err=json_output):
-            raise HoldgateError("Nothing was decided.")
+            raise HoldgateError("Nothing was decided. Answer y, or give --yes once the card was read.")
         _vote(store, card, voter, "approve", digest or card.hold.digest, note, json_output)
 
 

@@ -151,7 +151,10 @@ def _answer(
         raise _first(wrong) from None
     except* MCPError as refused:
         sentence = str(_first(refused)).rstrip(".")
-        raise HoldgateError(f"The gateway says: {sentence}. See `holdgate tools ls`, and which key is used.") from None
+        raise HoldgateError(
+            f"The gateway says: {sentence}. A tool that no policy grants to this key is unknown to it; see `holdgate"
+            " tools ls` for all tools, and choose another key with --as."
+        ) from None
     except* httpx2.HTTPError as broken:
         raise HoldgateError(
             f"The gateway at {url} broke off ({type(_first(broken)).__name__}). Make the same call again, it is not"

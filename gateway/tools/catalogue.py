@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -153,10 +154,14 @@ def _imported_file(file: Path) -> ModuleType:
 
 
 def _does_not_import(source: str, error: Exception) -> StartupError:
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
     return StartupError(
         f"The connector module does not import: {type(error).__name__}: {error}.",
         file=source,
-        remedy="Run it with python to see the traceback.",
+        line=lines[-1] if lines else None,
+        remedy="Correct that line; decorators such as `@name.read()` need their parentheses."
+        if isinstance(error, TypeError) and lines
+        else "Run it with python to see the traceback.",
     )
 
 

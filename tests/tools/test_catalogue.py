@@ -85,6 +85,22 @@ def test_a_module_that_cannot_serve_stops_the_start_by_name(tmp_path: Path, text
         load_connectors(["bad.py"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("read()", "read", r"bad\.py:1\d: .*parentheses"),
+        ('"""Look one record up."""', "...", r"bad\.py: Tool bad_lookup"),
+    ],
+)
+def test_a_mistake_in_a_tool_is_named_with_the_file_of_its_author(
+    tmp_path: Path, right: str, wrong: str, says: str
+) -> None:
+    """A forgotten pair of parentheses is told with its line, a missing docstring with its file."""
+    written(tmp_path, "bad", MODULE.format(name="bad").replace(right, wrong))
+    with pytest.raises(StartupError, match=says):
+        load_connectors(["bad.py"], tmp_path)
+
+
 @pytest.mark.parametrize("source", ["absent.py", "./empty", "no.such.module"])
 def test_a_source_that_is_not_there_stops_the_start(tmp_path: Path, source: str) -> None:
     """A misspelt source must not silently mean fewer tools."""
