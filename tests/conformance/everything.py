@@ -1,0 +1,46 @@
+"""What the published conformance suite asks a server to have, as an ordinary connector behind the real pipeline.
+
+Its names and texts are the suite's own. Nothing here reaches an upstream, but for the tool that has to fail.
+What the suite also asks for and the gateway does not offer is in `expected-failures.yaml`, each with its reason.
+"""
+
+import asyncio
+
+from gateway.connector import Connector, Input, Output, Upstream
+
+test = Connector("test", base_url="https://nowhere.example")
+
+
+class Nothing(Input):
+    """No arguments."""
+
+
+class Said(Output):
+    """One sentence."""
+
+    text: str
+
+
+@test.read()
+async def simple_text(args: Nothing, upstream: Upstream) -> Said:
+    """Say one sentence."""
+    return Said(text="This is a simple text response for testing.")
+
+
+@test.read()
+async def error_handling(args: Nothing, upstream: Upstream) -> Said:
+    """Fail, because the host behind it does not exist."""
+    return Said.model_validate(await upstream.get("/nothing"))
+
+
+@test.read()
+async def logging_tool(args: Nothing, upstream: Upstream) -> Said:
+    """Do some work, of which the client has asked for no log."""
+    return Said(text="Done, and nothing was logged to the client.")
+
+
+@test.read(timeout=30.0)
+async def tool_with_progress(args: Nothing, upstream: Upstream) -> Said:
+    """Take so long that the gateway gives three signs of life, as it does every 5 s for a client that asks."""
+    await asyncio.sleep(15.5)
+    return Said(text="Done after a while.")
