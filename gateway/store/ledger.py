@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
+from gateway.errors import LedgerUnavailable
 from gateway.model import Event, LedgerLine
 
 if TYPE_CHECKING:
@@ -34,8 +36,11 @@ class Ledger:
         Args:
             facts: JSON values that may be read by anyone with the file; None values are left out. Never an
                 argument or result of a call: those are sealed bodies, to whose hashes a line commits.
+
+        Raises:
+            LedgerUnavailable: the head does not bear this gateway's seal.
         """
-        seq, previous = self.head()
+        seq, previous = self._trusted_head()
         line = {name: value for name, value in facts.items() if value is not None}
         line |= {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
         raw = rfc8785.dumps(line)
@@ -48,6 +53,16 @@ class Ledger:
             {"writer": WRITER, "seq": seq + 1, "hash": digest, "mac": self._sealer(seq + 1, digest)},
         )
         return LedgerLine(seq + 1, digest, text)
+
+    def _trusted_head(self) -> tuple[int, str]:
+        """The head, if this gateway sealed it: sealing a line upon another's head would vouch for it."""
+        sealed = self.sealed_head()
+        if sealed is None:
+            return 0, GENESIS
+        seq, hash, mac = sealed
+        if not hmac.compare_digest(self._sealer(seq, hash), mac):
+            raise LedgerUnavailable("The ledger's head was changed from outside: run `holdgate ledger verify`.")
+        return seq, hash
 
     def head(self) -> tuple[int, str]:
         """Sequence number and hash of the last line; (0, GENESIS) when there is none."""

@@ -166,3 +166,35 @@ def _snapshot(database: Path, copy: Path) -> None:
     source.backup(target)
     source.close()
     target.close()
+
+
+def forge_one(file: sqlite3.Connection) -> None:
+    """Add a line that fits the chain, and move the head to it; its seal cannot be made without the key."""
+    seq, previous = file.execute("SELECT seq, hash FROM ledger_head").fetchone()
+    line = {"v": 1, "seq": seq + 1, "writer": "main", "at": 0, "event": "VOTE", "principal": "fay", "prev": previous}
+    text = json.dumps(line, sort_keys=True, separators=(",", ":"))
+    forged = (seq + 1, hashlib.sha256(text.encode()).hexdigest(), text)
+    file.execute("INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)", forged)
+    file.execute("UPDATE ledger_head SET seq = ?, hash = ?", forged[:2])
+
+
+def cut_the_last(file: sqlite3.Connection) -> None:
+    """Remove the last line, and move the head to the one before."""
+    file.execute("DELETE FROM ledger WHERE seq = (SELECT MAX(seq) FROM ledger)")
+    file.execute("UPDATE ledger_head SET (seq, hash) = (SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1)")
+
+
+@pytest.mark.parametrize("how", [forge_one, cut_the_last])
+def test_the_gateway_seals_nothing_that_it_did_not_write(place: Place, acme: Acme, how: Attack) -> None:
+    """L-1, L-4, S34: a head that was moved by somebody else is never built upon, so nothing goes out, and it shows."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 1})
+            attack(place, how)
+            told = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 2})
+            assert (told["status"], told["code"]) == ("failed", "ledger_unavailable")
+
+    run(scenario)
+    assert len(acme.mutating()) == 1
+    assert place.verify().verdict == Verdict.TAMPERED
