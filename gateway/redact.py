@@ -22,6 +22,8 @@ from hashlib import sha256
 from typing import Final, Protocol
 from urllib.parse import unquote
 
+from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
+
 MARK: Final = "[redacted]"
 _FULL_SEARCH: Final = 8
 """Characters from which a value is looked for in every encoding."""
@@ -31,10 +33,8 @@ _CAPACITY: Final = 1_024
 _LAYERS: Final = 3
 """Encodings on top of each other that are looked through."""
 
-_JSON_ESCAPE: Final = re.compile(r'\\u[0-9a-fA-F]{4}|\\["\\/]')
-INVISIBLE: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\udc80-\udcff]+"
-)
+_JSON_ESCAPE: Final = re.compile(r'\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]')
+INVISIBLE: Final = re.compile(f"[{CONTROLS}{FORMATTING}{SURROGATES}]+")
 """Runs of what does not show, bytes that are no UTF-8 included: put between its characters, they hide a value."""
 _BASE64_CHARACTER: Final = "[A-Za-z0-9+/_-]"
 
@@ -149,14 +149,18 @@ def _unwrapped(text: str) -> str:
         text = unquote(text, errors="surrogateescape")
     if "&" in text:
         text = html.unescape(text)
-    if not text.isprintable():
+    # Variation selectors and fillers count as printable.
+    if not (text.isascii() and text.isprintable()):
         text = INVISIBLE.sub("", text)
     return text
 
 
 def _unescaped(escape: re.Match[str]) -> str:
     spelled = escape[0]
-    return chr(int(spelled[2:], 16)) if len(spelled) == 6 else spelled[1]
+    if len(spelled) == 6:
+        return chr(int(spelled[2:], 16))
+    # A line break or a tab does not show, whichever it is, and is taken out with the others.
+    return "\n" if spelled[1] in "bfnrt" else spelled[1]
 
 
 def _spellings(value: str) -> _Needles:

@@ -56,7 +56,11 @@ SPELLINGS = {
     "base64 in JSON": b64encode(VALUE.encode()).decode().replace("/", "\\/"),
     "percent codes twice": quote(percent(VALUE)),
     "base64 in lines": "\n".join(b64encode(VALUE.encode()).decode()[start : start + 8] for start in range(0, 40, 8)),
+    "JSON, broken into lines": "\\n".join(json.dumps(VALUE[start : start + 8])[1:-1] for start in range(0, 24, 8)),
+    "JSON, with tabs between": "\\t".join(VALUE),
     "with invisible characters between": "\u200b".join(VALUE),
+    "with smuggled tags between": "\U000e0041".join(VALUE),
+    "with variation selectors between": "\ufe0f".join(VALUE),
 }
 
 

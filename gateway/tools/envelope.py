@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.connector import Tool
+from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
 from gateway.model import Outcome, Retry, Status
 from gateway.tools.portable import project
 
@@ -23,12 +24,8 @@ MAX_SENTENCE: Final = 2_000
 
 _OUTPUT_LEVELS: Final = 3
 
-# What a reader cannot see but a model still reads: controls other than newline and tab, bidirectional overrides,
-# zero-width characters, halves of surrogate pairs, annotation marks, and the tag block used to smuggle ASCII.
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+_INVISIBLE: Final = re.compile(f"(?![\\t\\n])[{CONTROLS}{FORMATTING}{SURROGATES}]")
+"""What a reader cannot see but a model still reads; newlines and tabs lay a text out, and stay."""
 # Tried in this order until the result fits: characters kept of a string, items kept of a list.
 _CUTS: Final = ((8_000, None), (2_000, None), (500, None), (500, 200), (500, 50), (200, 20), (200, 5))
 

@@ -61,6 +61,7 @@ def test_a_preview_keeps_the_difference_between_nothing_and_absent() -> None:
         ("a\x00b\x1b[31m\x7f\r", "ab[31m"),
         ("pay \u202egro.live\u202c", "pay gro.live"),
         ("in\u200bvis\u2060ible\ufeff", "invisible"),
+        ("se\ufe0fle\U000e0100ct\u3164or", "selector"),
         ("x\U000e0049\U000e0067", "x"),
         ("half \ud800", "half "),
         ("Grüße 😀 שלום", "Grüße 😀 שלום"),
