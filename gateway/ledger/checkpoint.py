@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from gateway.store.ledger import WRITER
 from gateway.store.transaction import Transaction
 
 ORIGIN = "holdgate/ledger"
@@ -103,7 +104,7 @@ class Checkpointer:
         due = tx.now - made_at >= self._every_ms or size - last >= self._every_lines
         if size == last or not (due or force):
             return None
-        note = sign(Checkpoint(size, hash), "main", self._key)
+        note = sign(Checkpoint(size, hash), WRITER, self._key)
         tx.ledger.add_checkpoint(size, note)
         return note
 
