@@ -8,7 +8,7 @@ help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
 	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
 	@echo "make test    format, lint, strict types, and every test"
-	@echo "make conformance  play the published MCP conformance suite, and print the scores"
+	@echo "make conformance play the published MCP conformance suite, and print the scores"
 	@echo "make check   the same without the tests"
 	@echo "make format  put the code into the house format"
 	@echo "make bench   measure a governed call beside an ungoverned one"

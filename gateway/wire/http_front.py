@@ -95,6 +95,8 @@ class HttpFront:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
+            # HTTP's parser leaves blanks at the end of a value, and they are no part of it (RFC 9110, 5.5).
+            scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
             if (answer := await self._answer(scope, receive, send)) is not None:
                 await answer.send(send)
         else:

@@ -96,6 +96,12 @@ def test_a_good_call_is_served_and_counts_as_delivered(gateway: Shop, port: int)
     assert eventually(lambda: gateway.delivered_ids == [action_id])
 
 
+def test_blanks_around_a_header_do_not_count(port: int) -> None:
+    """A header agrees with the body whatever blanks stand around its value, as HTTP has it."""
+    status, _, answer = exchange(port, request(call_body(), name="  shop_refund  "))
+    assert (status, answer["result"]["structuredContent"]["status"]) == (200, "done")
+
+
 @pytest.mark.parametrize(
     ("body", "code", "says"),
     [
