@@ -153,7 +153,7 @@ class Executor:
         sealed = self._keyring.seal(action.id, "outcome", body)
 
         def record(tx: Transaction) -> bool:
-            try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and _can_be_told(action.tool) else None
+            try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and can_be_told(action.tool) else None
             if not tx.actions.settle(action.id, fence, ended.state, code=ended.code, try_at=try_at):
                 return False
             if ended.state is not State.UNKNOWN:
@@ -291,7 +291,7 @@ def _unrecorded(action: Action) -> Outcome:
     )
 
 
-def _can_be_told(tool: Tool) -> bool:
+def can_be_told(tool: Tool) -> bool:
     """Whether the gateway can find out by itself how an unknown write ended."""
     return tool.looker is not None or tool.connector.idempotency_header is not None
 

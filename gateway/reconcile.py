@@ -16,7 +16,7 @@ from gateway import holds
 from gateway.admission import Admission
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
-from gateway.executor import Ended, Executor
+from gateway.executor import Ended, Executor, can_be_told
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
@@ -175,8 +175,8 @@ class Reconciler:
             state = State.UNKNOWN if write else State.FAILED
             code = "outcome_unknown" if write else "upstream_failed"
             tool = self._catalogue.tools.get(row.tool)
-            can_be_told = tool is not None and (tool.looker or tool.connector.idempotency_header)
-            if tx.actions.settle(row.id, row.fence, state, code=code, try_at=tx.now if write and can_be_told else None):
+            try_at = tx.now if write and tool is not None and can_be_told(tool) else None
+            if tx.actions.settle(row.id, row.fence, state, code=code, try_at=try_at):
                 if not write:
                     tx.budgets.release(row.id)
                 tx.ledger.append(
