@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -47,9 +46,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 def moment(milliseconds: int | None) -> str | None:
     """A store time as RFC 3339, in UTC."""
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    from gateway.replies import rfc3339
+
+    return None if milliseconds is None else rfc3339(milliseconds)
 
 
 def span(milliseconds: int) -> str:
