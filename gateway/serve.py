@@ -56,7 +56,7 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
                 asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             if await server.answers(serving):
-                ready(_url(home, listener.getsockname()[1]))
+                ready(home.url_on(listener.getsockname()[1]))
             await serving
         finally:
             await app.stop()
@@ -164,12 +164,6 @@ def _listen(home: Home) -> socket.socket:
             remedy="Stop the program that has it, or set another `listen: port`.",
         ) from broken
     return listener
-
-
-def _url(home: Home, port: int) -> str:
-    listen = home.settings.listen
-    host = f"[{listen.host}]" if ":" in listen.host else listen.host
-    return (listen.public_url or f"http://{host}:{port}").rstrip("/") + "/mcp"
 
 
 def _local(app: App) -> Principal:

@@ -174,6 +174,10 @@ class Home:
     @property
     def url(self) -> str:
         """Where clients find the MCP endpoint."""
+        return self.url_on(self.settings.listen.port)
+
+    def url_on(self, port: int) -> str:
+        """The same for the port that was really bound: they differ where the settings say 0, any free one."""
         listen = self.settings.listen
-        base = listen.public_url or f"http://{listen.host}:{listen.port}"
-        return base.rstrip("/") + "/mcp"
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
+        return (listen.public_url or f"http://{host}:{port}").rstrip("/") + "/mcp"
