@@ -80,10 +80,10 @@ class Keyring:
             )
         try:
             if not text.startswith(_PREFIX):
-                raise ValueError(text[:0])
+                raise ValueError("no such format")
             master = bytes.fromhex(text.removeprefix(_PREFIX))
             if len(master) != 32:
-                raise ValueError(len(master))
+                raise ValueError("no 32 bytes")
         except ValueError as broken:
             raise StartupError(
                 "The gateway's key is damaged.", file=str(path), remedy="Restore it from your back-up."

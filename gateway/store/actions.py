@@ -264,7 +264,7 @@ def _row(row: Any) -> ActionRow:
 
 
 class Bodies:
-    """Sealed bytes by action and kind: `arguments`, `outcome`, `preview`."""
+    """Sealed bytes by action and kind: `arguments`, `context` (reason, evidence, preview), `outcome`."""
 
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
