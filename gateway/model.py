@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -300,8 +300,6 @@ class Permit:
 
     def sealed(self) -> Permit:
         """This permit with its seal; called where the intent line is written, and nowhere else."""
-        from dataclasses import replace
-
         return replace(self, seal=self._mac())
 
     def vouched(self) -> bool:

@@ -36,7 +36,9 @@ from gateway.tools.catalogue import Catalogue
 log = logging.getLogger("holdgate.reconcile")
 
 _TICK = 0.25
+"""Seconds between two looks at whether the store has changed."""
 _HOUSEKEEPING = 2.0
+"""Seconds between two sweeps, and before a held action whose preview failed is tried again."""
 _MAX_TRIES = 6
 _BACKOFF_MS = 2_000
 _KEYS_ARE_REMEMBERED_MS = 12 * 3_600_000
