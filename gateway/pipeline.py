@@ -97,8 +97,10 @@ class Pipeline:
             raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
         principal, policy = call.principal, self._policy.current
         everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
-        self._throttle.admit((everything, *policy.rates(principal, call.tool)))
-        if call.tool not in policy.visible(principal):
+        visible = call.tool in policy.visible(principal)
+        # A hidden tool has no rate of its own: running into it would tell that there is such a tool (semantics.md T-5).
+        self._throttle.admit((everything, *(policy.rates(principal, call.tool) if visible else ())))
+        if not visible:
             raise UnknownTool(call.tool)
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -165,5 +166,21 @@ def test_hidden_and_absent_are_worded_alike(place: Place, acme: Acme) -> None:
                 said.append(str(unknown.value).replace(name, "NAME"))
             assert said[0] == said[1]
         assert acme.journal() == []
+
+    run(scenario)
+
+
+def test_a_hidden_tool_does_not_show_by_its_rate(place: Place, acme: Acme) -> None:
+    """T-5: asked for again and again, a tool that one policy rates and another denies stays an unknown one."""
+    denial = {"policy": "no-refunds", "applies_to": {"groups": ["support"]}, "tools": {"plain_refund": "deny"}}
+    (place.folder / "denial.yaml").write_text(json.dumps(denial))
+    place.write_policy(policy({"plain_refund": {"rate": "1/h"}}))
+    place.write_settings(policies=["policy.yaml", "denial.yaml"])
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            for _ in range(3):
+                with pytest.raises(UnknownTool):
+                    await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 1})
 
     run(scenario)
