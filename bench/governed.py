@@ -92,7 +92,7 @@ def main() -> None:
     import uvloop
 
     from gateway.serve import serve_http
-    from gateway.telemetry import configure_logging
+    from gateway.telemetry.logs import configure_logging
 
     folder, upstream, tools = sys.argv[1:]
     made, token = home(Path(folder), upstream, int(tools))

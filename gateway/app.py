@@ -205,6 +205,7 @@ class App:
                 log.error("policy_refused", extra={"why": str(reload.problem), "in_force": reload.after})
                 continue
             if reload.before == reload.after:
+                log.info("policy_sound_again", extra={"in_force": reload.after})
                 continue
             log.info("policy_changed", extra={"before": reload.before, "after": reload.after})
             await self._record_policy(reload)

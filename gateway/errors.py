@@ -68,6 +68,11 @@ _CODES = (
     Code("upstream_unreachable", Retry.YES, "Nothing was sent. The same call may be made again shortly."),
     Code("upstream_busy", Retry.LATER, "Nothing was done. Wait for retry_after_ms, then make the same call again."),
     Code("upstream_rejected", Retry.CHANGED, "The system of record refused it. Read the message, then change it."),
+    Code(
+        "credential_rejected",
+        Retry.NO,
+        "The gateway's own credential is not accepted there. Tell the operator.",
+    ),
     Code("upstream_failed", Retry.YES, "Reading failed. The same call may be made again."),
     Code("upstream_bad_answer", Retry.NO, "The answer did not have the promised shape. Tell the user."),
     Code("egress_blocked", Retry.NO, "The gateway refused to connect there. Tell the operator."),

@@ -114,9 +114,17 @@ def approve(
         card = _card(home, store, id)
         # Whoever approves has seen every byte: nothing is folded and nothing masked here (semantics.md S21).
         print_card(console(stderr=json_output), card, frozenset(), whole=True)
-        if not yes and not typer.confirm(f"Approve as {voter.id}?", err=json_output):
+        if not yes and not _confirmed(f"Approve as {voter.id}?", err=json_output):
             raise HoldgateError("Nothing was decided. Answer y, or give --yes once the card was read.")
         _vote(store, card, voter, "approve", digest or card.hold.digest, note, json_output)
+
+
+def _confirmed(question: str, *, err: bool) -> bool:
+    """Whether somebody said yes; a closed standard input says nothing."""
+    try:
+        return typer.confirm(question, err=err)
+    except typer.Abort:
+        return False
 
 
 @app.command("deny")

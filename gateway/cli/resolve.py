@@ -97,7 +97,10 @@ def _settle(tx: Transaction, keyring: Keyring, id: str, verdict: _Verdict) -> Ac
     kept = verdict.kept()
     code = kept["code"]
     if row.state is not State.UNKNOWN or not tx.actions.settle(id, row.fence, verdict.state, code=code):
-        raise HoldgateError(f"{id} is {row.state}; only an action whose outcome is unknown can be resolved.")
+        raise HoldgateError(
+            f"{id} is {row.state}; only an action whose outcome is unknown can be resolved. "
+            f"See it with `holdgate ledger show {id}`."
+        )
     sealed = keyring.seal(id, "outcome", json.dumps(kept).encode())
     tx.bodies.put(id, "outcome", sealed, keep_ms=verdict.keep_ms)
     if verdict.state is State.SUCCEEDED:

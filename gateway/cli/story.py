@@ -11,6 +11,7 @@ _PLAIN = frozenset({"v", "seq", "writer", "at", "event", "prev", "hash", "tenant
 _SAME_EACH_TIME = frozenset(
     {"api_key", "credential", "effect", "fingerprint", "mode", "principal", "schema", "task", "task_source", "tool"}
 )
+_MOMENTS = frozenset({"expires", "expires_at"})
 _TELLING = ("tool", "principal", "state", "status", "code", "verdict", "change", "scope", "target", "by", "why")
 
 
@@ -36,7 +37,8 @@ def print_story(id: str, lines: list[dict[str, Any]], bodies: dict[str, Any]) ->
     for facts in lines:
         out.print(f"{facts['seq']:>6} {moment(facts['at'])} {_sentence(facts)}")
         for name in sorted(facts.keys() - _PLAIN - _SAME_EACH_TIME):
-            out.print(f"         {name:<14} {inert(facts[name], fold=FOLD)}")
+            value = moment(facts[name]) if name in _MOMENTS else inert(facts[name], fold=FOLD)
+            out.print(f"         {name:<14} {value}")
     for kind, body in bodies.items():
         out.print(f"{kind} (decrypted)" if body is not None else f"{kind}: not kept, or not kept any more")
         for name, value in (body or {}).items():

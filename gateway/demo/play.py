@@ -22,7 +22,7 @@ _PATIENCE: Final = 20
 
 
 def play(folder: Path = DEFAULT_FOLDER, who: str = "script") -> int:
-    """Play in the demo that runs in `folder`; when none does, in one of its own that is gone afterwards.
+    """Play in the demo that runs in `folder`; when none does, or its money has moved, in one that is gone afterwards.
 
     Args:
         who: `script` needs no model; `claude` lets one play, with ANTHROPIC_API_KEY.
@@ -32,7 +32,7 @@ def play(folder: Path = DEFAULT_FOLDER, who: str = "script") -> int:
 
     Raises:
         StartupError: a demo could not be started, or `claude` lacks its package or its key.
-        HoldgateError: the demo that runs has been played in before, and has no money left for the story.
+        HoldgateError: somebody refunded the story's invoices while it was told.
     """
     console = Console(highlight=False)
     if who == "claude":
@@ -41,7 +41,7 @@ def play(folder: Path = DEFAULT_FOLDER, who: str = "script") -> int:
         model = model_from_environment()
         with stage(folder) as world:
             return asyncio.run(play_with(model, world, console))
-    with stage(folder) as world:
+    with stage(folder, fresh=True) as world:
         try:
             asyncio.run(_Script(world, Story(console)).play())
         except StoryDiffers as different:
@@ -180,8 +180,8 @@ class _Script:
 def _require_balance(invoice: Envelope, cents: int) -> None:
     if invoice["data"]["balance_cents"] < cents:
         raise HoldgateError(
-            f"Acme has already refunded {invoice['data']['id']}, so the story cannot be told in this demo again. "
-            "Stop the demo and play again: the play then has a world of its own."
+            f"Somebody else has refunded {invoice['data']['id']} just now. "
+            "Play again: the play then has a world of its own."
         )
 
 

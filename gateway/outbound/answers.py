@@ -123,6 +123,10 @@ def _refused(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], 
             status=status,
             retry_after=answer.retry_after,
         )
+    if status == 401:
+        return UpstreamError(
+            "credential_rejected", f"{said}: it does not know the gateway's credential.", effect="none", status=status
+        )
     if 400 <= status <= 499 and status != 408:
         quote = _quote(answer.body, redactor)
         return UpstreamError(

@@ -265,8 +265,10 @@ class _Passage:
 
     async def _received(self, response: httpx.Response) -> Answer:
         status, retry_after = response.status_code, seconds_of(response.headers.get("Retry-After"))
-        if status == 401 and self._permit.credential is not None:
-            self._broker.invalidate(self._permit.credential)
+        if status == 401:
+            log.error("credential_rejected", extra={"tool": self._tool.name, "credential": self._permit.credential})
+            if self._permit.credential is not None:
+                self._broker.invalidate(self._permit.credential)
         try:
             body = await response.aread()
         except BodyRefused as refused:

@@ -133,7 +133,7 @@ async def test_a_redirected_read_fails_and_is_not_followed() -> None:
         assert (len(upstream.arrivals), other.connections) == (1, 0)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 async def test_a_rejection_means_that_nothing_happened(status: int) -> None:
     """I-7: other 4xx is a definite failure, told in the upstream's own words and marked as such."""
     said = reply(status, '{"error":{"message":"Invoice is \\u0007paid."}}')
@@ -143,6 +143,14 @@ async def test_a_rejection_means_that_nothing_happened(status: int) -> None:
         assert (error.code, error.effect, error.status) == ("upstream_rejected", "none", status)
         assert error.message == f'The system of record answered {status} and said: "Invoice is paid."'
         assert not mine.wrote
+
+
+async def test_a_credential_that_is_not_accepted_is_the_operators_affair(caplog: pytest.LogCaptureFixture) -> None:
+    """I-7, C-3: an agent can change nothing about a 401; it is told so, and the log names the reference."""
+    async with wire(reply(401, '{"error":"bad key"}')) as upstream, doorway(upstream.port) as at:
+        error = await failure(at.write().post("/orders"))
+        assert (error.code, error.effect, error.status) == ("credential_rejected", "none", 401)
+    assert [record.message for record in caplog.records] == ["credential_rejected"]
 
 
 async def test_a_long_rejection_is_cut_and_cannot_close_its_quotation() -> None:
