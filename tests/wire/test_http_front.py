@@ -251,9 +251,9 @@ def test_a_client_that_vanished_never_counts_as_served(gateway: Shop, port: int,
         connection.sendall(request(call_body("slow", era=era), era=era))
         assert gateway.arrived.wait(10)
     gateway.proceed.set()
-    assert exchange(port, request(call_body("held")))[0] == 200
+    assert exchange(port, request(call_body("refused")))[0] == 200
     assert eventually(lambda: gateway.delivered_ids)
-    assert gateway.delivered_ids == ["act_" + "3" * 32]
+    assert gateway.delivered_ids == ["act_" + "5" * 32]
 
 
 @pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
@@ -262,11 +262,11 @@ def test_a_client_that_closes_right_after_its_answer_counts_as_served(gateway: S
     for _ in range(20):
         gateway.delivered_ids.clear()
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(request(call_body("held", era=era), era=era))
+            connection.sendall(request(call_body("refused", era=era), era=era))
             data = b""
-            while b"act_" + b"3" * 32 + b'","code' not in data.replace(b"\\", b""):
+            while b"act_" + b"5" * 32 + b'","code' not in data.replace(b"\\", b""):
                 data += connection.recv(65_536)
-        assert eventually(lambda: gateway.delivered_ids == ["act_" + "3" * 32])
+        assert eventually(lambda: gateway.delivered_ids == ["act_" + "5" * 32])
 
 
 @pytest.mark.parametrize("noticed", [True, False])

@@ -251,13 +251,14 @@ async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None
 
 
 async def test_on_stdio_an_answer_counts_as_delivered_once_it_is_in_the_pipe(tmp_path: Path) -> None:
-    """I-15: reported once, for the answer that left; and what the process prints otherwise stays off the wire."""
+    """I-15: reported once, for an answer that told the end; one that is held, running or unknown is still owed it."""
     stderr = tmp_path / "stderr"
     server = StdioServerParameters(command=sys.executable, args=["-m", "tests.shop"], env=dict(os.environ))
     with stderr.open("w") as errlog:
         async with Client(stdio_client(server, errlog=errlog), mode="legacy") as client:
-            await client.call_tool("shop_refund", {"invoice": "held"})
+            for invoice in ("held", "running", "unknown", "done"):
+                await client.call_tool("shop_refund", {"invoice": invoice})
             with anyio.fail_after(10):
                 while not stderr.read_text():
                     await anyio.lowlevel.checkpoint()
-    assert stderr.read_text() == f"delivered {OUTCOMES['held'].action_id}\n"
+    assert stderr.read_text() == f"delivered {OUTCOMES['done'].action_id}\n"
