@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import holds, repeats
-from gateway.errors import LedgerUnavailable, Refusal
+from gateway.errors import Refusal
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import (
@@ -175,7 +175,8 @@ class Admission:
     ) -> Outcome | Refusal:
         principal, terms = action.principal, decision.approval
         if terms is None:
-            raise LedgerUnavailable("A hold without approval terms cannot be recorded.")
+            unapprovable = Refusal("not_permitted", "Policy holds this call, and names nobody who may approve it.")
+            return self._refuse(tx, action, unapprovable)
         if tx.holds.pending_of(principal.tenant, principal.id) >= self._limits.pending_holds:
             return self._refuse(
                 tx,
