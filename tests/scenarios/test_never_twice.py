@@ -63,6 +63,7 @@ def test_a_sending_again_that_reaches_nobody_says_nothing_of_the_first(place: Pl
             gateway.clock.turn(3)
             await gateway.sweep()
             tried = await gateway.until(lambda tx: _unknown(tx, first["action_id"]), "the second sending to end")
+            assert tried is not None
             assert tried.tries > 0
         assert effects(acme) == 1
 
