@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import rfc8785
@@ -49,7 +48,7 @@ class Identifier:
             mode=resolved.mode,
             task=task,
             key=self._key(resolved, principal, task, arguments),
-            fingerprint=_fingerprint(resolved),
+            fingerprint=self._fingerprint(resolved),
             twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments),
             reason=resolved.reason,
             evidence=resolved.evidence,
@@ -87,13 +86,12 @@ class Identifier:
         self._implicit[scope] = (task, now)
         return task
 
-
-def _fingerprint(resolved: Resolved) -> bytes:
-    """What makes two calls the same (semantics.md I-5)."""
-    same: dict[str, Any] = {
-        "tool": resolved.tool.name,
-        "schema": resolved.tool.schema_hash,
-        "arguments": resolved.arguments,
-        "mode": str(resolved.mode),
-    }
-    return hashlib.sha256(rfc8785.dumps(same)).digest()
+    def _fingerprint(self, resolved: Resolved) -> bytes:
+        """What makes two calls the same (I-5); keyed, for it stands on the ledger, and arguments can be guessed."""
+        same: dict[str, Any] = {
+            "tool": resolved.tool.name,
+            "schema": resolved.tool.schema_hash,
+            "arguments": resolved.arguments,
+            "mode": str(resolved.mode),
+        }
+        return self._keyring.claim("fingerprint", rfc8785.dumps(same).decode())

@@ -160,7 +160,7 @@ class Action:
     key: Key | None
     """None for reads and previews, which claim nothing."""
     fingerprint: bytes
-    """SHA-256 over RFC 8785 JSON of {tool, schema, arguments, mode} (semantics.md I-5)."""
+    """HMAC of the RFC 8785 JSON of {tool, schema, arguments, mode} (semantics.md I-5)."""
     twin: bytes
     """HMAC of principal, tool and arguments, without task and schema: finds a lost answer (semantics.md I-15)."""
     reason: str | None

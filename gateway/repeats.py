@@ -31,7 +31,9 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
         return None
     row = _earlier(tx, action, action.key)
     if row is None:
-        return None
+        # A new key means "do it a second time", and whether there was a first nobody knows: not before that is settled.
+        doubted = tx.actions.in_doubt(action)
+        return _unknown(doubted) if doubted is not None else None
     if row.fingerprint != action.fingerprint and action.key.chosen:
         said = "This idempotency key was used for a call with other arguments."
         return Refusal("key_reused", said, action_id=row.id)
@@ -39,8 +41,7 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
         tx.actions.give_back(row.id)
         return None
     if row.state is State.UNKNOWN:
-        said = "The same call was sent before and its outcome is not known yet; it was not sent again."
-        return Refusal("outcome_unknown", said, action_id=row.id)
+        return _unknown(row)
     if row.state in (State.SUCCEEDED, State.FAILED) and tx.bodies.get(row.id, "outcome") is None:
         if action.key.derived:
             tx.actions.give_back(row.id)
@@ -49,6 +50,11 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
     if row.state.terminal:
         tx.ledger.append(Event.REPLAY, **facts(action), original=row.id)
     return Prior(row)
+
+
+def _unknown(row: ActionRow) -> Refusal:
+    said = "The same call was sent before and its outcome is not known yet; it was not sent again."
+    return Refusal("outcome_unknown", said, action_id=row.id)
 
 
 def _earlier(tx: Transaction, action: Action, key: Key) -> ActionRow | None:

@@ -132,6 +132,7 @@ class _Story:
         self._intended: set[str] = set()
         self._ended: set[str] = set()
         self._held: set[str] = set()
+        self._approved: set[tuple[str, str, str]] = set()
         self._consumed: dict[str, int] = {}
 
     def tell(self, seq: int, facts: dict[str, Any]) -> None:
@@ -141,7 +142,13 @@ class _Story:
         write = facts.get("effect") == Effect.WRITE and facts.get("mode") == Mode.RUN
         if event == Event.HOLD_CREATED:
             self._held.add(action)
+        elif event == Event.VOTE and facts.get("accepted") is True and facts.get("verdict") == "approve":
+            self._approved.add((action, str(facts.get("principal")), str(facts.get("digest"))))
         elif event == Event.CONSUMED:
+            for approver in facts.get("approvers") or ():
+                if (action, approver, str(facts.get("digest"))) not in self._approved:
+                    finding = f"Line {seq}: {action} was approved by {approver}, who cast no such vote (V-3)."
+                    self._report.add(Verdict.SEMANTIC, finding)
             self._consumed[action] = self._consumed.get(action, 0) + 1
             if self._consumed[action] > 1:
                 self._report.add(Verdict.SEMANTIC, f"Line {seq}: the approval of {action} was spent twice (V-3).")

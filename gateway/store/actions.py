@@ -1,4 +1,4 @@
-"""Actions in the store: claims, states, leases, and their sealed bodies (semantics.md I-6, I-8)."""
+"""Actions in the store: claims, states and leases (semantics.md I-6, I-8)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ActionRow:
         return self.delivered_at is not None
 
 
-_ROUND = 500
+ROUND = 500
 """Rows that one round of housekeeping drops at most, so that it never holds up the writer."""
 _COLUMNS = ", ".join(field.name for field in fields(ActionRow))
 
@@ -130,6 +130,14 @@ class Actions:
             " AND effect = 'write' AND mode = 'run' AND key_source = 'derived' AND key_digest IS NOT NULL"
             " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY received_at DESC LIMIT 1",
             (action.principal.tenant, action.principal.id, action.twin, action.task.id, action.task.unnamed),
+        )
+
+    def in_doubt(self, action: Action) -> ActionRow | None:
+        """An identical write of this principal whose outcome is unknown, under whatever key and task."""
+        return self._one(
+            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
+            " AND effect = 'write' AND mode = 'run' AND state = 'unknown' LIMIT 1",
+            (action.principal.tenant, action.principal.id, action.twin),
         )
 
     def adopt(self, id: str, key_digest: bytes) -> None:
@@ -246,7 +254,7 @@ class Actions:
     def forget(self, before: int) -> int:
         """Drop tombstones of settled actions older than `before`; UNKNOWN never expires (semantics.md I-13)."""
         done = self._execute(
-            "DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE settled_at < ? LIMIT ?)", (before, _ROUND)
+            "DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE settled_at < ? LIMIT ?)", (before, ROUND)
         )
         return int(done.rowcount)
 
@@ -261,38 +269,6 @@ class Actions:
 def _row(row: Any) -> ActionRow:
     values = {field.name: row[field.name] for field in fields(ActionRow)}
     return ActionRow(**{**values, "state": State(row["state"])})
-
-
-class Bodies:
-    """Sealed bytes by action and kind: `arguments`, `context` (reason, evidence, preview), `outcome`."""
-
-    def __init__(self, connection: Connection, now: int) -> None:
-        self._execute = connection.execute
-        self._now = now
-
-    def put(self, action: str, kind: str, sealed: bytes, *, keep_ms: int | None) -> None:
-        """Keep a body; None keeps it until it is given a time."""
-        self._execute(
-            "INSERT OR REPLACE INTO bodies (action, kind, sealed, expires_at) VALUES (?, ?, ?, ?)",
-            (action, kind, sealed, None if keep_ms is None else self._now + keep_ms),
-        )
-
-    def get(self, action: str, kind: str) -> bytes | None:
-        """A body, while it is kept."""
-        row = self._execute(
-            "SELECT sealed FROM bodies WHERE action = ? AND kind = ? AND (expires_at IS NULL OR expires_at > ?)",
-            (action, kind, self._now),
-        ).fetchone()
-        return bytes(row["sealed"]) if row else None
-
-    def expire(self) -> int:
-        """Drop bodies whose time is over, except of actions that are still open. How many."""
-        done = self._execute(
-            "DELETE FROM bodies WHERE (action, kind) IN (SELECT action, kind FROM bodies WHERE expires_at <= ?"
-            " AND action NOT IN (SELECT id FROM actions WHERE state IN ('held', 'dispatching', 'unknown')) LIMIT ?)",
-            (self._now, _ROUND),
-        )
-        return int(done.rowcount)
 
 
 def is_write(row: ActionRow) -> bool:

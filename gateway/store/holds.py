@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.model import HoldState
 
 if TYPE_CHECKING:
-    from gateway.store.transaction import Connection
+    from gateway.store.transaction import ChainSealer, Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class HoldRow:
 
 @dataclass(frozen=True, slots=True)
 class VoteRow:
-    """One human's word on one hold."""
+    """One human's word on one hold. Only what this gateway has sealed is read from the store."""
 
     action: str
     voter: str
@@ -41,9 +43,10 @@ class VoteRow:
 class Holds:
     """Questions to humans, and their answers."""
 
-    def __init__(self, connection: Connection, now: int) -> None:
+    def __init__(self, connection: Connection, now: int, sealer: ChainSealer) -> None:
         self._execute = connection.execute
         self._now = now
+        self._sealer = sealer
 
     def add(self, action: str, tenant: str, *, digest: str, terms: str, witness: str, expires_at: int) -> None:
         """Ask."""
@@ -113,18 +116,26 @@ class Holds:
     def vote(self, action: str, tenant: str, voter: str, verdict: str, *, digest: str, note: str) -> None:
         """Record a vote; a voter's later word replaces the earlier one."""
         self._execute(
-            "INSERT OR REPLACE INTO votes (action, tenant, voter, verdict, digest, note, cast_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (action, tenant, voter, verdict, digest, note, self._now),
+            "INSERT OR REPLACE INTO votes (action, tenant, voter, verdict, digest, note, cast_at, mac)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (action, tenant, voter, verdict, digest, note, self._now, self._seal(action, voter, verdict, digest)),
         )
 
     def votes(self, action: str) -> list[VoteRow]:
-        """The votes on one hold."""
+        """The votes on one hold. A row that somebody wrote past this gateway is no vote (semantics.md H-3)."""
         rows = self._execute(
-            "SELECT action, voter, verdict, digest, note, cast_at FROM votes WHERE action = ? ORDER BY cast_at",
+            "SELECT action, voter, verdict, digest, note, cast_at, mac FROM votes WHERE action = ? ORDER BY cast_at",
             (action,),
         )
-        return [VoteRow(**dict(row)) for row in rows]
+        votes = ((VoteRow(*tuple(row)[:-1]), row["mac"]) for row in rows)
+        return [
+            vote
+            for vote, mac in votes
+            if hmac.compare_digest(mac, self._seal(vote.action, vote.voter, vote.verdict, vote.digest))
+        ]
+
+    def _seal(self, *vote: str) -> str:
+        return self._sealer(0, hashlib.sha256("\0".join(vote).encode()).hexdigest())
 
 
 def _row(row: Any) -> HoldRow:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Protocol
 
-from gateway.store.actions import Actions, Bodies
+from gateway.store.actions import Actions
+from gateway.store.bodies import Bodies
 from gateway.store.budgets import Budgets
 from gateway.store.holds import Holds
 from gateway.store.ledger import Ledger
@@ -15,7 +16,12 @@ from gateway.store.tasks import Tasks
 
 
 class ChainSealer(Protocol):
-    """Authenticates the end of the ledger with a key kept outside the database."""
+    """Authenticates what is stored with a key kept outside the database: the ledger's end, and each vote.
+
+    Args:
+        seq: number of the ledger's last line; 0, which no line has, for a vote.
+        hash: of that line, or of the vote.
+    """
 
     def __call__(self, seq: int, hash: str) -> str: ...
 
@@ -48,7 +54,7 @@ class Transaction:
     @cached_property
     def holds(self) -> Holds:
         """Holds and their votes."""
-        return Holds(self._connection, self.now)
+        return Holds(self._connection, self.now, self._sealer)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -189,8 +189,20 @@ def _refuse_unsafe(tool: Tool) -> None:
         )
 
 
+def _refuse_unseen(tool: Tool) -> None:
+    """Every argument must show in the fingerprint and to the reviewer; what pydantic hides would do neither."""
+    properties = tool.input_model.model_json_schema()["properties"] if tool.input_model.model_fields else {}
+    for name, field in tool.input_model.model_fields.items():
+        if field.exclude or "writeOnly" in json.dumps(properties.get(field.alias or name, {})):
+            raise StartupError(
+                f"Tool {tool.name}: the argument {name} is hidden when it is written down.",
+                remedy="Use a plain type without `exclude`; name it in `sensitive` to have it masked.",
+            )
+
+
 def _pinned(tool: Tool) -> Published:
     _refuse_unsafe(tool)
+    _refuse_unseen(tool)
     schemas = own_schemas(tool)
     tool.schema_hash = _hash(tool, schemas)
     return publish(tool, schemas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -387,5 +388,28 @@ def test_too_many_questions_are_not_asked(place: Place, acme: Acme) -> None:
             assert (third["code"], third["retry"]) == ("too_many_holds", "later")
             assert (await gateway.call("plain_refund", REFUND, as_="clerk"))["status"] == "held"
         assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_a_vote_written_past_the_gateway_is_no_vote(place: Place, acme: Acme) -> None:
+    """H-3, V-3: who can write into the database, and has not the gateway's key, cannot approve for anybody."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            now, digest = gateway.clock(), place.hold(action).digest
+            file = sqlite3.connect(place.home.database, isolation_level=None, timeout=PATIENCE)
+            forged = (action, TENANT, "fay", "approve", digest, "", now, "0" * 64)
+            file.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", forged)
+            file.execute(
+                "UPDATE holds SET state = 'approved', execute_by = ? WHERE action = ?", (now + 900_000, action)
+            )
+            file.close()
+            await gateway.sweep()
+            assert await gateway.state(action) is State.HELD
+        assert acme.mutating() == []
+        assert place.hold(action).state is HoldState.PENDING
 
     run(scenario)

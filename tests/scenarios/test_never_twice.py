@@ -172,6 +172,24 @@ def test_a_new_release_of_a_tool_does_not_forget_what_was_lost(
     run(scenario)
 
 
+def test_a_new_key_is_no_way_around_a_doubt(place: Place, acme: Acme) -> None:
+    """I-12: while nobody knows whether it happened, the same call is refused under any key and in any task."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await lost(gateway, acme)
+            before = len(acme.mutating())
+            for again in (
+                await gateway.call("keyed_pay_back", {**REFUND, "idempotency_key": "another-key-of-the-model"}),
+                await gateway.call("keyed_pay_back", REFUND, header_task="another-task-of-the-host"),
+            ):
+                assert (again["code"], again["action_id"]) == ("outcome_unknown", first["action_id"])
+            assert len(acme.mutating()) == before
+        assert effects(acme) == 1
+
+    run(scenario)
+
+
 def _unknown(tx: Transaction, action_id: str) -> ActionRow | None:
     """The action, once nobody sends it any more and its outcome is unknown; what is settled never becomes that."""
     return next((row for row in tx.actions.unsettled() if row.id == action_id), None)

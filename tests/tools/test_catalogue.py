@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from gateway.connector import Connector, Input, Output, Risk, Upstream
 from gateway.errors import StartupError
@@ -146,16 +146,26 @@ class Which(Input):
     which: str
 
 
+class Hidden(Input):
+    token: SecretStr
+
+
+class Excluded(Input):
+    which: Annotated[str, Field(exclude=True)]
+
+
 @pytest.mark.parametrize(
     ("connector", "says"),
     [
+        (connector_with(Hidden), "token is hidden"),
+        (connector_with(Excluded), "which is hidden"),
         (connector_with(Reserved), "reserved"),
         (connector_with(Which, risk=Risk.HIGH), "HIGH write without a preview"),
         (connector_with(Which, name="get", function="action"), "built-in"),
     ],
 )
 def test_an_unsafe_tool_stops_the_start(connector: Connector, says: str) -> None:
-    """A HIGH write has a preview, and no tool takes a name that is the gateway's own."""
+    """A HIGH write has a preview, no tool takes a name of the gateway's, and every argument shows (I-5, H-1)."""
     with pytest.raises(StartupError, match=says):
         Catalogue([connector])
 

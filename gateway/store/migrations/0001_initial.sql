@@ -111,6 +111,7 @@ CREATE TABLE votes (
     digest        TEXT    NOT NULL,
     note          TEXT    NOT NULL,
     cast_at       INTEGER NOT NULL,
+    mac           TEXT    NOT NULL, -- by a key outside this file: who can write here cannot vote for others
     PRIMARY KEY (action, voter)
 ) STRICT;
 
