@@ -1,7 +1,8 @@
 """What to paste, so that a client finds the gateway: one text per client, as its own documentation wants it.
 
 No text to paste holds a key: it names the variable that does, or the file where the key is kept. Only `json`, which
-is for scripts to read, has the key itself.
+is for scripts to read, has the key itself. Where a client expands variables or code reads them, the text names the task
+too (semantics.md I-16); a variable that is not set names none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,21 @@ from gateway.errors import HoldgateError
 
 NAME: Final = "holdgate"
 """What clients call this server; they put it before every tool's name, so it is short and has no underscore."""
+
+TASK_ENV: Final = "HOLDGATE_TASK"
+"""The variable that names the piece of work, as for the command line."""
+
+PLACES: Final = {
+    "desktop": "claude_desktop_config.json (Settings, Developer, Edit Config)",
+    "cursor": ".cursor/mcp.json",
+    "vscode": ".vscode/mcp.json",
+    "copilot": "~/.copilot/mcp-config.json",
+    "goose": "~/.config/goose/config.yaml",
+    "langchain": "a Python program with langchain-mcp-adapters",
+    "openai-agents": "a Python program with openai-agents",
+    "pydantic-ai": "a Python program with pydantic-ai",
+}
+"""Where the texts go that are not for a shell."""
 
 
 def snippet(client: str, url: str, key_env: str, key_file: Path) -> str:
@@ -41,8 +57,9 @@ def _export(key_env: str, key_file: Path) -> str:
 
 def _claude(url: str, key_env: str, key_file: Path) -> str:
     # Single quotes: Claude Code keeps ${…} in its file and expands it at each start, so no key is written there.
-    header = f"'Authorization: Bearer ${{{key_env}}}'"
-    return f"{_export(key_env, key_file)}\nclaude mcp add --transport http {NAME} {url} --header {header}"
+    key = f"'Authorization: Bearer ${{{key_env}}}'"
+    task = f"'Holdgate-Task: ${{{TASK_ENV}:-}}'"
+    return f"{_export(key_env, key_file)}\nclaude mcp add --transport http {NAME} {url} --header {key} --header {task}"
 
 
 def _codex(url: str, key_env: str, key_file: Path) -> str:
@@ -50,8 +67,9 @@ def _codex(url: str, key_env: str, key_file: Path) -> str:
 
 
 def _gemini(url: str, key_env: str, key_file: Path) -> str:
-    header = f"'Authorization: Bearer ${{{key_env}}}'"
-    return f"{_export(key_env, key_file)}\ngemini mcp add --transport http --header {header} {NAME} {url}"
+    key = f"'Authorization: Bearer ${{{key_env}}}'"
+    task = f"'Holdgate-Task: ${{{TASK_ENV}}}'"
+    return f"{_export(key_env, key_file)}\ngemini mcp add --transport http --header {key} --header {task} {NAME} {url}"
 
 
 def _inspector(url: str, key_env: str, key_file: Path) -> str:
@@ -62,15 +80,97 @@ def _inspector(url: str, key_env: str, key_file: Path) -> str:
     )
 
 
-def _cursor(url: str, key_env: str, key_file: Path) -> str:
-    server = {"url": url, "headers": {"Authorization": f"Bearer ${{env:{key_env}}}"}}
+def _desktop(url: str, key_env: str, key_file: Path) -> str:
+    server = {"command": "sh", "args": ["-c", _bridge(url, key_env, key_file)]}
     return _file({"mcpServers": {NAME: server}})
+
+
+def _cursor(url: str, key_env: str, key_file: Path) -> str:
+    headers = {"Authorization": f"Bearer ${{env:{key_env}}}", "Holdgate-Task": f"${{env:{TASK_ENV}}}"}
+    return _file({"mcpServers": {NAME: {"url": url, "headers": headers}}})
 
 
 def _vscode(url: str, key_env: str, key_file: Path) -> str:
     asked = {"type": "promptString", "id": "holdgate-key", "description": f"Key in {key_file}", "password": True}
     server = {"type": "http", "url": url, "headers": {"Authorization": "Bearer ${input:holdgate-key}"}}
     return _file({"inputs": [asked], "servers": {NAME: server}})
+
+
+def _copilot(url: str, key_env: str, key_file: Path) -> str:
+    # Its headers are literal, and would hold the key.
+    server = {"type": "local", "command": "sh", "args": ["-c", _bridge(url, key_env, key_file)], "tools": ["*"]}
+    return _file({"mcpServers": {NAME: server}})
+
+
+def _goose(url: str, key_env: str, key_file: Path) -> str:
+    return "\n".join(
+        (
+            "extensions:",
+            f"  {NAME}:",
+            "    enabled: true",
+            "    type: streamable_http",
+            f"    name: {NAME}",
+            f"    uri: {url}",
+            f"    env_keys: [{key_env}]",
+            "    headers:",
+            f'      Authorization: "Bearer ${{{key_env}}}"',
+            "    timeout: 300",
+        )
+    )
+
+
+def _langchain(url: str, key_env: str, key_file: Path) -> str:
+    return "\n".join(
+        (
+            "import os",
+            "",
+            "from langchain_mcp_adapters.client import MultiServerMCPClient",
+            "",
+            f"headers = {_headers_in_python(key_env)}",
+            f'client = MultiServerMCPClient({{"{NAME}": {{"transport": "http", "url": "{url}", "headers": headers}}}})',
+        )
+    )
+
+
+def _openai_agents(url: str, key_env: str, key_file: Path) -> str:
+    # Its own patience is 5 s, less than `get_action` may wait.
+    return "\n".join(
+        (
+            "import os",
+            "",
+            "from agents.mcp import MCPServerStreamableHttp",
+            "",
+            f"headers = {_headers_in_python(key_env)}",
+            "server = MCPServerStreamableHttp(",
+            f'    name="{NAME}", params={{"url": "{url}", "headers": headers}}, client_session_timeout_seconds=60',
+            ")",
+        )
+    )
+
+
+def _pydantic_ai(url: str, key_env: str, key_file: Path) -> str:
+    return "\n".join(
+        (
+            "import os",
+            "",
+            "from pydantic_ai.mcp import MCPToolset",
+            "",
+            f"headers = {_headers_in_python(key_env)}",
+            f'toolset = MCPToolset("{url}", headers=headers)',
+        )
+    )
+
+
+def _headers_in_python(key_env: str) -> str:
+    key = f"f\"Bearer {{os.environ['{key_env}']}}\""
+    return f'{{"Authorization": {key}, "Holdgate-Task": os.environ.get("{TASK_ENV}", "")}}'
+
+
+def _bridge(url: str, key_env: str, key_file: Path) -> str:
+    """A shell's line for clients that start a program: the key is in its environment, never among its arguments."""
+    # Single quotes: mcp-remote expands ${…} itself.
+    header = f"'Authorization: Bearer ${{{key_env}}}'"
+    return f"{_export(key_env, key_file)}; exec npx -y mcp-remote {url} --transport http-only --header {header}"
 
 
 def _json(url: str, key_env: str, key_file: Path) -> str:
@@ -92,10 +192,16 @@ _SNIPPETS: Final[dict[str, Callable[[str, str, Path], str]]] = {
     "codex": _codex,
     "gemini": _gemini,
     "inspector": _inspector,
+    "desktop": _desktop,
     "cursor": _cursor,
     "vscode": _vscode,
+    "copilot": _copilot,
+    "goose": _goose,
+    "langchain": _langchain,
+    "openai-agents": _openai_agents,
+    "pydantic-ai": _pydantic_ai,
     "json": _json,
 }
 
 CLIENTS: Final = tuple(_SNIPPETS)
-"""The clients that `snippet` knows: four for a shell, `.cursor/mcp.json`, `.vscode/mcp.json`, and scripts."""
+"""The clients that `snippet` knows: those of `PLACES`, `json` for scripts, and the others for a shell."""

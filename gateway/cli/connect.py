@@ -11,7 +11,6 @@ from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
 from gateway.model import Kind
 
 KEY_VARIABLE = "HOLDGATE_KEY"
-TASK_VARIABLE = "HOLDGATE_TASK"
 
 
 class Client(StrEnum):
@@ -21,16 +20,18 @@ class Client(StrEnum):
     CODEX = "codex"
     GEMINI = "gemini"
     INSPECTOR = "inspector"
+    DESKTOP = "desktop"
     CURSOR = "cursor"
     VSCODE = "vscode"
+    COPILOT = "copilot"
+    GOOSE = "goose"
+    LANGCHAIN = "langchain"
+    OPENAI_AGENTS = "openai-agents"
+    PYDANTIC_AI = "pydantic-ai"
     JSON = "json"
 
 
-_TASK_NOTES = {
-    # Only here: a client that sends an unset variable's name as it is would throw everybody's work into one task.
-    Client.CLAUDE: f"To name the piece of work, add --header 'Holdgate-Task: ${{{TASK_VARIABLE}:-}}' and set it.",
-    Client.CODEX: "Codex names its thread on every call, and that is the task.",
-}
+_CODEX_NOTE = "Codex names its thread on every call, and that is the task."
 
 
 def connect(
@@ -42,7 +43,7 @@ def connect(
     """Print how a client connects, as a principal whose key is kept: the only agent, unless --as. Changes nothing."""
     from gateway.cli.output import emit, say
     from gateway.cli.whoami import kept_key, key_file, the_only_kept
-    from gateway.connect import snippet
+    from gateway.connect import PLACES, snippet
 
     home = Invocation.of(ctx).home()
     with opened_store(home) as store:
@@ -54,8 +55,8 @@ def connect(
         emit({"client": str(client), "principal": name, "url": home.url, "key_file": str(file), "text": text})
         return
     say(text)
-    if note := _TASK_NOTES.get(client):
-        say("", f"# {note}")
-    if client in (Client.CURSOR, Client.VSCODE):
+    if client is Client.CODEX:
+        say("", f"# {_CODEX_NOTE}")
+    if place := PLACES.get(client):
         # On stderr, so that stdout can be written to the client's file as it is.
-        typer.echo(f"The above is for .{client}/mcp.json. The key of {name} is in {file}.", err=True)
+        typer.echo(f"The above is for {place}. The key of {name} is in {file}.", err=True)

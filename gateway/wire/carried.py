@@ -46,7 +46,7 @@ def carried_by(
         meta_key=_key(meta.get(META_KEY)),
         header_key=_key(headers.get(HEADER_KEY)),
         meta_task=_line(meta.get(META_TASK)),
-        header_task=_line(headers.get(HEADER_TASK)),
+        header_task=_expanded(headers.get(HEADER_TASK)),
         thread=_line(meta.get("threadId")),
         session=session,
         client_call_id=_line(meta.get("claudecode/toolUseId")) or _line(meta.get("callId")),
@@ -71,6 +71,11 @@ def _line(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     return "".join(character for character in str(value)[:_MAX_CLAIM] if character.isprintable()) or None
+
+
+def _expanded(value: str | None) -> str | None:
+    # A variable that is not set arrives empty, or as its own name, which would throw everybody's work into one task.
+    return None if value is None or "${" in value else _line(value.strip())
 
 
 def _claims(meta: Mapping[str, Any], headers: Mapping[str, str], client: Mapping[str, Any]) -> dict[str, str]:

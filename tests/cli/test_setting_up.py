@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+import yaml
+
+from gateway.connect import CLIENTS
 from tests.cli.command import Holdgate, one_sentence
 
 CREDENTIALS = ("kv/acme/billing#api_key", "kv/acme/crm#api_key", "kv/acme/tickets#api_key")
@@ -74,7 +81,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, holdgate: 
 def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate) -> None:
     """Only `json` holds the key itself; all other texts name the variable or the file."""
     key = (home / "holdgate-data" / "keys" / "support-agent.key").read_text().strip()
-    for client in ("claude", "codex", "gemini", "inspector", "cursor", "vscode"):
+    for client in (name for name in CLIENTS if name != "json"):
         ended = holdgate("connect", client)
         assert ended.code == 0
         assert key not in ended.out + ended.err
@@ -83,6 +90,56 @@ def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate
         "url": "http://127.0.0.1:8420/mcp",
         "headers": {"Authorization": f"Bearer {key}"},
     }
+
+
+@pytest.mark.parametrize("client", ["claude", "gemini", "cursor", "langchain", "openai-agents", "pydantic-ai"])
+def test_connect_names_the_task_where_a_client_can(holdgate: Holdgate, client: str) -> None:
+    """I-16: what expands variables is told to send the task, and by which variable."""
+    text = holdgate("connect", client).out
+    assert "Holdgate-Task" in text
+    assert "HOLDGATE_TASK" in text
+
+
+@pytest.mark.parametrize("client", ["desktop", "cursor", "vscode", "copilot"])
+def test_connect_prints_files_of_json_as_they_are(holdgate: Holdgate, client: str) -> None:
+    """Stdout can be written to the client's file; where that is stands on stderr."""
+    ended = holdgate("connect", client)
+    (servers,) = (part for name, part in ended.json.items() if name in ("servers", "mcpServers"))
+    assert list(servers) == ["holdgate"]
+    assert "json" in ended.err
+
+
+def test_connect_prints_yaml_for_goose(holdgate: Holdgate) -> None:
+    """The extension of Goose's file, with the key taken from the environment."""
+    extension = yaml.safe_load(holdgate("connect", "goose").out)["extensions"]["holdgate"]
+    assert extension["uri"] == "http://127.0.0.1:8420/mcp"
+    assert extension["env_keys"] == ["HOLDGATE_KEY"]
+
+
+@pytest.mark.parametrize("client", ["langchain", "openai-agents", "pydantic-ai"])
+def test_connect_prints_python_that_reads_the_key_from_the_environment(holdgate: Holdgate, client: str) -> None:
+    """The lines compile, and without a task they send an empty header, which counts as none."""
+    text = holdgate("connect", client).out
+    compile(text, client, "exec")
+    (headers,) = (line for line in text.splitlines() if line.startswith("headers = "))
+    said = eval(headers.removeprefix("headers = "), {"os": SimpleNamespace(environ={"HOLDGATE_KEY": "hg_1"})})
+    assert said == {"Authorization": "Bearer hg_1", "Holdgate-Task": ""}
+
+
+@pytest.mark.parametrize("client", ["desktop", "copilot"])
+def test_the_bridge_keeps_the_key_out_of_every_command_line(home: Path, holdgate: Holdgate, client: str) -> None:
+    """C-6: the line runs in a shell, and the program it starts is given the variable's name and not its value."""
+    (server,) = holdgate("connect", client).json["mcpServers"].values()
+    (home / "npx").write_text('#!/bin/sh\nprintf "%s\\n" "$HOLDGATE_KEY" "$@"\n')
+    (home / "npx").chmod(0o755)
+    path = f"{home}:{os.environ['PATH']}"
+    ran = subprocess.run(
+        [server["command"], *server["args"]], env={"PATH": path}, capture_output=True, text=True, check=True
+    )
+    key, *arguments = ran.stdout.splitlines()
+    assert key == (home / "holdgate-data" / "keys" / "support-agent.key").read_text().strip()
+    assert "Authorization: Bearer ${HOLDGATE_KEY}" in arguments
+    assert key not in " ".join(arguments)
 
 
 def test_connect_asks_which_of_several_agents(holdgate: Holdgate) -> None:
