@@ -38,3 +38,10 @@ def test_claims_are_one_printable_line_of_200_characters() -> None:
     assert carried.claims["client"].isprintable()
     assert "client_version" not in carried.claims
     assert carried.thread is None
+
+
+@pytest.mark.parametrize("value", ["", " ", "${HOLDGATE_TASK}", "${HOLDGATE_TASK:-}", "${env:HOLDGATE_TASK}"])
+def test_a_variable_that_is_not_set_names_no_task(value: str) -> None:
+    """I-16: clients send it empty, or its own name, which would throw everybody's work into one task."""
+    assert carried_by({}, {"holdgate-task": value}).header_task is None
+    assert carried_by({}, {"holdgate-task": "case-7"}).header_task == "case-7"
