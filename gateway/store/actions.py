@@ -128,7 +128,8 @@ class Actions:
         return self._one(
             "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
             " AND effect = 'write' AND mode = 'run' AND key_source = 'derived' AND key_digest IS NOT NULL"
-            " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY received_at DESC LIMIT 1",
+            # The plus keeps the sorting off the index by time, which would be walked through all that was ever done.
+            " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY +received_at DESC LIMIT 1",
             (action.principal.tenant, action.principal.id, action.twin, action.task.id, action.task.unnamed),
         )
 

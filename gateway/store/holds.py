@@ -107,8 +107,8 @@ class Holds:
     def pending_of(self, tenant: str, principal: str) -> int:
         """How many questions of one principal are open (semantics.md H-13)."""
         row = self._execute(
-            "SELECT COUNT(*) AS n FROM holds h JOIN actions a ON a.id = h.action"
-            " WHERE h.state = 'pending' AND a.tenant = ? AND a.principal = ?",
+            "SELECT COUNT(*) AS n FROM holds h WHERE h.state = 'pending' AND h.tenant = ?"
+            " AND (SELECT a.principal FROM actions a WHERE a.id = h.action) = ?",
             (tenant, principal),
         ).fetchone()
         return int(row["n"])

@@ -162,3 +162,41 @@ def test_a_repeat_waits_for_the_first_one(place: Place, acme: Acme) -> None:
         assert len(acme.mutating()) == 1
 
     run(scenario)
+
+
+def test_a_new_write_costs_the_same_after_thousands(place: Place) -> None:
+    """I-2: what the database does for one call does not grow with what its caller did before."""
+    place.write_policy(policy({"plain_refund": {"approve_over": {"cents": 900}}}, approval={"from": ["finance"]}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            connection = gateway.app.store._connection
+
+            async def cost(cents: int) -> int:
+                steps = 0
+
+                def count() -> None:
+                    nonlocal steps
+                    steps += 1
+
+                connection.set_progress_handler(count, 10)
+                answer = await gateway.call("plain_refund", {**REFUND, "cents": cents})
+                connection.set_progress_handler(None, 10)
+                assert answer["status"] == ("held" if cents > 900 else "done")
+                return steps
+
+            before = [await cost(cents) for cents in (1, 2, 1_001)]
+            own = {
+                "id": "'act_' || lower(hex(randomblob(16)))",
+                "key_digest": "randomblob(32)",
+                "twin": "randomblob(32)",
+            }
+            columns = [row["name"] for row in connection.execute("PRAGMA table_info(actions)")]
+            copied = ", ".join(own.get(name, name) for name in columns)
+            many = f"INSERT INTO actions ({', '.join(columns)}) SELECT {copied} FROM actions WHERE state = 'succeeded'"
+            for _ in range(11):
+                await gateway.app.store.write(lambda tx: connection.execute(many))
+            after = [await cost(cents) for cents in (3, 4, 1_002)]
+            assert max(after) < 2 * max(before), (before, after)
+
+    run(scenario)
