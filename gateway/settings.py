@@ -1,4 +1,7 @@
-"""`holdgate.yaml`: everything an operator may set, strictly read. Relative paths start at the file's folder."""
+"""`holdgate.yaml`: everything an operator may set, strictly read. Relative paths start at the file's folder.
+
+The sentence under each key is the one in docs/settings.md; a test keeps the page equal to this module.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ class Listen(_Strict):
     """Where the HTTP server listens."""
 
     host: str = "127.0.0.1"
+    """Address to listen on. The gateway speaks no TLS: leave it at loopback behind a proxy that does."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
+    """TCP port; 0 takes any free one, which `serve` then prints."""
     public_url: str | None = None
     """How clients reach it, when not at `http://host:port`; its host is then an allowed one."""
     allowed_hosts: list[str] = []
@@ -33,25 +38,40 @@ class LocalVaultSettings(_Strict):
     """An encrypted file. The passphrase comes from a variable, or from a file that only its owner can read."""
 
     kind: Literal["local"] = "local"
+    """Credentials are in an encrypted file of this machine."""
     file: str = "vault.enc"
+    """The file, in the data folder."""
     passphrase_env: str = "HOLDGATE_VAULT_PASSPHRASE"
+    """Name of the environment variable with the passphrase. When it is set, it wins over the file."""
     passphrase_file: str | None = None
+    """File with the passphrase, mode 0600; made by `init`. Keep it out of the back-up that holds the vault."""
 
 
 class HashicorpVaultSettings(_Strict):
     """HashiCorp Vault or OpenBao. Secrets of authentication come from variables, never from this file."""
 
     kind: Literal["hashicorp"]
+    """Credentials are on a server, in KV version 2."""
     address: str
+    """`https://host:port`, without a path. Plain http only to this machine, or with `insecure`."""
     namespace: str | None = None
+    """Vault Enterprise or OpenBao namespace, sent with every request."""
     auth: Literal["token", "approle"] = "approle"
+    """How the gateway signs in: `approle`, or `token` for development."""
     token_env: str = "VAULT_TOKEN"
+    """Name of the variable with the token, for `auth: token`."""
     role_id_env: str = "VAULT_ROLE_ID"
+    """Name of the variable with the AppRole's role_id."""
     secret_id_env: str = "VAULT_SECRET_ID"
+    """Name of the variable with the AppRole's secret_id, or with the token that wraps it."""
     secret_id_wrapped: bool = False
+    """The variable holds a wrapping token: it is opened once, at the first sign-in; each start needs a new one."""
     approle_mount: str = "approle"
+    """Where AppRole is mounted on the server."""
     ca_file: str | None = None
+    """PEM file of the authority that signed the server's certificate; without it the public ones count."""
     timeout: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
+    """Seconds to connect, and to wait for bytes; a whole exchange may take twice as long."""
     insecure: bool = False
     """Allow plain http to a host that is not this one."""
 
@@ -60,40 +80,48 @@ class ConnectorSettings(_Strict):
     """What this installation sets about one connector."""
 
     base_url: str | None = None
+    """Instead of the connector's own: `https://host[:port][/prefix]`. Agents never choose a host."""
     credential: str | None = None
+    """Instead of the connector's own: where the credential is in the vault, e.g. `kv/billing/refunds#token`."""
     internal: bool | None = None
+    """Whether the host may be a private or loopback address and use plain http; else both are refused."""
     calls_per_second: Annotated[float, Field(gt=0, strict=False)] | None = None
+    """Pace of outbound calls of one process, kept by waiting. Set it below what the system of record allows."""
     max_concurrent: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Outbound calls of one process at the same time; 64 unless the connector says otherwise."""
 
 
 class LimitSettings(_Strict):
     """Bounds of the gateway itself; what an agent may do is in its policy."""
 
     calls_per_minute: Annotated[int, Field(ge=1)] = 600
-    """Attempts of one principal, over all tools."""
+    """Attempts of one principal per minute, over all tools, refused ones too; counted per process."""
     pending_holds: Annotated[int, Field(ge=1)] = 20
-    """Questions of one principal that may wait for humans at once (semantics.md H-13)."""
+    """Questions of one principal that may wait for humans at once (H-13). Lower it when approvers drown."""
     repeat_window_seconds: Annotated[int, Field(ge=0)] = 600
-    """How long an identical keyless write is answered from the first one (semantics.md I-4)."""
+    """Seconds in which an identical write without a key is answered from the first (I-4); a policy may override it."""
     task_idle_seconds: Annotated[int, Field(ge=1)] = 900
-    """Silence after which an unnamed task has ended (semantics.md I-16)."""
+    """Seconds of silence after which a task that nobody named has ended, and its budget with it (I-16)."""
     keep_answers_hours: Annotated[int, Field(ge=24)] = 72
-    """How long arguments and answers are kept for replays (semantics.md I-13)."""
+    """Hours for which arguments and answers are kept, sealed, for replays; then their keys are refused (I-13)."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
-    """How long a stopping gateway waits for calls under way."""
+    """Seconds that a stopping gateway waits for calls under way; give its supervisor more before it kills."""
 
 
 class PrometheusSettings(_Strict):
     """Metrics as Prometheus text, on a port of their own. There is no credential on it: keep it inside."""
 
     host: str = "127.0.0.1"
+    """Address of the metrics port."""
     port: Annotated[int, Field(ge=1, le=65535)]
+    """TCP port, with metrics at `/metrics`. Another one than the gateway's."""
 
 
 class TelemetrySettings(_Strict):
     """Where metrics and traces go; nowhere by default (docs/metrics.md)."""
 
     prometheus: PrometheusSettings | None = None
+    """A port that Prometheus scrapes. Not taken by `serve --stdio`."""
     otlp: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")] | None = None
     """Base URL of an OTLP/HTTP collector, e.g. `http://127.0.0.1:4318`."""
 
@@ -102,22 +130,29 @@ class Settings(_Strict):
     """One gateway."""
 
     data: str = "holdgate-data"
+    """Folder of the database, the gateway's key, the local vault and kept keys: all that is backed up."""
     tenant: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")] = "default"
+    """The name on every person, call and ledger line. Choose it before `init`: commands see no other tenant's."""
     listen: Listen = Listen()
+    """Where the HTTP server listens."""
     policies: list[str] = ["policies"]
-    """Files, or folders of them."""
+    """Policy files, or folders of them. Edits are picked up while the gateway runs (policy.md)."""
     connectors: list[str] = []
-    """Dotted modules, `.py` files, folders of them, or `holdgate.connectors` for installed packages."""
+    """Dotted modules, `.py` files, folders of them, or `holdgate.connectors` for installed packages. At least one."""
     connector: dict[str, ConnectorSettings] = {}
     """Per connector name: what this installation sets about it."""
     vault: Annotated[LocalVaultSettings | HashicorpVaultSettings, Field(discriminator="kind")] = LocalVaultSettings()
+    """Where credentials are: `kind: local` or `kind: hashicorp`."""
     limits: LimitSettings = LimitSettings()
+    """Bounds of the gateway itself."""
     stdio_principal: str = "local"
-    """Whom a `serve --stdio` process acts for."""
+    """Whom a `serve --stdio` process acts for: a principal with an active key."""
     structured_content: bool = True
     """Send results as structured content too. Turn off for a host that shows its model both copies."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on the gateway's own log lines are written to stderr, as JSON."""
     telemetry: TelemetrySettings = TelemetrySettings()
+    """Where metrics and traces go."""
 
 
 class Home:
