@@ -28,10 +28,11 @@ class Page:
 
     def section(self, title: str) -> str:
         """What stands under a heading, up to the next one of its level or above."""
-        found = re.search(rf"^(#+) {re.escape(title)}$", self.text, re.MULTILINE)
+        shown = _FENCED.sub(lambda block: re.sub(r"[^\n]", " ", block[0]), self.text)  # a `#` in a block is no heading
+        found = re.search(rf"^(#+) {re.escape(title)}$", shown, re.MULTILINE)
         assert found, f"{self.path.name} has no section {title!r}"
-        rest = self.text[found.end() :]
-        return re.split(rf"^#{{1,{len(found[1])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+        following = re.compile(rf"^#{{1,{len(found[1])}}} ", re.MULTILINE).search(shown, found.end())
+        return self.text[found.end() : following.start() if following else None]
 
     def blocks(self, language: str, *, under: str | None = None) -> list[str]:
         """The fenced blocks of one language, in order; of one section, or of the page."""
