@@ -5,6 +5,7 @@
     ├── UpstreamError           the system of record failed; `effect` says whether it may have happened
     ├── LedgerUnavailable       the store cannot record, so nothing may happen (semantics.md L-1)
     ├── CredentialUnavailable   the vault gave no credential, so nothing went out
+    ├── AnswerRefused           what a connector would hand over is too large, or of a kind that nobody can show
     └── StartupError            for the operator: file, line and remedy; never on the wire
 
 A message is written for the agent that will read it: what happened, in one sentence. `next` says what to do.
@@ -75,6 +76,7 @@ _CODES = (
     ),
     Code("upstream_failed", Retry.YES, "Reading failed. The same call may be made again."),
     Code("upstream_bad_answer", Retry.NO, "The answer did not have the promised shape. Tell the user."),
+    Code("answer_too_large", Retry.CHANGED, "The answer is larger than may be handed over. Ask for less of it."),
     Code("egress_blocked", Retry.NO, "The gateway refused to connect there. Tell the operator."),
     # -- the gateway
     Code("ledger_unavailable", Retry.LATER, "Nothing was sent. The gateway cannot record actions; try again later."),
@@ -156,6 +158,15 @@ class LedgerUnavailable(HoldgateError):
 
 class CredentialUnavailable(HoldgateError):
     """The vault is down, sealed, or has no such secret. Nothing went out. Names the reference, never a value."""
+
+
+class AnswerRefused(HoldgateError):
+    """What a connector would hand over may not be: `answer_too_large` or `upstream_bad_answer`."""
+
+    def __init__(self, code: Literal["answer_too_large", "upstream_bad_answer"], message: str) -> None:
+        super().__init__(message)
+        self.code = CODES[code].name
+        self.message = message
 
 
 class StartupError(HoldgateError):

@@ -7,17 +7,18 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import rfc8785
 
-from gateway.connector import Found, Output, Preview, Tool, Upstream
-from gateway.errors import CODES, CredentialUnavailable, LedgerUnavailable, UpstreamError
+from gateway.connector import Found, Preview, Tool, Upstream
+from gateway.errors import CODES, AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
+from gateway.returned import returned
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
@@ -64,6 +65,7 @@ class Ended:
     code: str | None = None
     message: str | None = None
     data: dict[str, Any] | None = None
+    content: tuple[Mapping[str, Any], ...] = ()
     retry_after_ms: int | None = None
     credential_version: str | None = None
     frees_claim: bool = False
@@ -193,16 +195,22 @@ class Executor:
         except UpstreamError as shut:
             return Ended(State.FAILED, shut.code, shut.message, frees_claim=True)
         try:
-            output = await tool.run(action.args, upstream)
-            data = _dump(tool.output_model, output)
+            answer = returned(tool, await tool.run(action.args, upstream))
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
             return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
+        except AnswerRefused as refused:
+            return _broken(upstream, refused)
         except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
-        return Ended(State.SUCCEEDED, data=data, credential_version=upstream.credential_version)
+        return Ended(
+            State.SUCCEEDED,
+            data=answer.data,
+            content=answer.content,
+            credential_version=upstream.credential_version,
+        )
 
     async def _preview_outcome(self, action: Action, permit: Permit) -> Ended:
         try:
@@ -224,7 +232,9 @@ class Executor:
                 next="To do it, make the same call without dry_run.",
             )
         if ended.state is State.SUCCEEDED:
-            return Outcome(Status.DONE, action.id, data=ended.data, code=ended.code, message=ended.message)
+            return Outcome(
+                Status.DONE, action.id, data=ended.data, code=ended.code, message=ended.message, content=ended.content
+            )
         code = CODES[ended.code or "internal_error"]
         return Outcome(
             Status.UNKNOWN if ended.state is State.UNKNOWN else Status.FAILED,
@@ -254,16 +264,19 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
     )
 
 
-def _broken(upstream: OpenUpstream) -> Ended:
-    """Connector code failed: whether the effect happened depends on what had been sent."""
+def _broken(upstream: OpenUpstream, refused: AnswerRefused | None = None) -> Ended:
+    """Connector code failed, or its answer may not be shown: whether it happened depends on what had been sent."""
     version = upstream.credential_version
-    message = "The system of record answered in a shape that the connector does not know."
+    code = refused.code if refused else "upstream_bad_answer"
+    message = (
+        refused.message if refused else "The system of record answered in a shape that the connector does not know."
+    )
     if upstream.wrote and upstream.acknowledged:
         told = f"It was done, but the answer cannot be shown. {message}"
-        return Ended(State.SUCCEEDED, "upstream_bad_answer", told, credential_version=version)
+        return Ended(State.SUCCEEDED, code, told, credential_version=version)
     if upstream.wrote:
         return _unknown(upstream, message)
-    return Ended(State.FAILED, "upstream_bad_answer", message, credential_version=version)
+    return Ended(State.FAILED, code, message, credential_version=version)
 
 
 def _unknown(upstream: OpenUpstream, message: str) -> Ended:
@@ -296,13 +309,6 @@ def can_be_told(tool: Tool) -> bool:
     return tool.looker is not None or tool.connector.idempotency_header is not None
 
 
-def _dump(model: type[Output], output: Output) -> dict[str, Any]:
-    """The result as JSON: only what the tool declares."""
-    if not isinstance(output, model):
-        raise TypeError(f"the connector returned {type(output).__name__}, not {model.__name__}")
-    return output.model_dump(mode="json", exclude_none=True)
-
-
 def _shown(preview: Preview) -> Shown:
     changes = [
         {"field": change.field, "before": change.before, "after": change.after, "certainty": change.certainty}
@@ -321,6 +327,7 @@ def _kept(outcome: Outcome) -> dict[str, Any]:
         "code": outcome.code,
         "message": outcome.message,
         "next": outcome.next,
+        "content": outcome.content,
     }
 
 

@@ -359,6 +359,8 @@ class Outcome:
     """Of a replay: the status of the first answer."""
     key_source: str | None = None
     rules: tuple[str, ...] = ()
+    content: tuple[Mapping[str, Any], ...] = ()
+    """Pictures, sounds and documents beside `data`, each as MCP spells it."""
 
     @property
     def is_error(self) -> bool:

@@ -60,6 +60,7 @@ def replay(tx: Transaction, keyring: Keyring, row: ActionRow, key_source: str | 
         retry=Retry.CHANGED if first.is_error else None,
         original_status=first.status,
         key_source=key_source,
+        content=first.content,
     )
 
 
@@ -160,6 +161,7 @@ def _kept(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:
         code=kept["code"],
         message=kept["message"],
         next=kept["next"],
+        content=tuple(kept.get("content", ())),
         retry=code.retry if code and status is Status.FAILED else None,
     )
 

@@ -259,6 +259,11 @@ class Gate:
         headers, body = request(tool, args, key=self.place.keys[as_], **control)
         return envelope(self._http.post(self.url, headers=headers, content=body))
 
+    def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        """One message over the wire, and the message that answers it."""
+        answer: Answer = self._http.post(self.url, headers=dict(headers), content=body).json()
+        return answer
+
     def settled(self, action_id: str, as_: str = "bot") -> Answer:
         """The action's answer, once it is neither held nor running nor unknown."""
 

@@ -18,14 +18,14 @@ PACKAGES = ("gateway", "vault", "connectors")
 FLAT_ROOMS = {
     "model": ("gateway", "gateway.model"),
     "errors": ("gateway.errors",),
-    "connector": ("gateway.connector",),
+    "connector": ("gateway.connector", "gateway.tool", "gateway.content"),
     "text": ("documents", "strict_json", "invisible"),
     "keys": ("keyring",),
     "watching": ("instances",),
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor"),
-        *("lines", "repeats", "replies", "follow_up", "recall", "reconcile"),
+        *("lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
     "house": ("app", "setup", "settings", "serve", "standing", "connect"),
 }

@@ -94,6 +94,11 @@ def as_text(envelope: Mapping[str, Any]) -> str:
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def shown(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A block that lies beside the envelope, its text without what a reader would not see. It is whole, never cut."""
+    return {name: shown(part) if isinstance(part, Mapping) else _seen(name, part) for name, part in block.items()}
+
+
 def data_schema(tool: Tool) -> dict[str, Any]:
     """What `data` holds when this tool succeeds: types and words, no limits.
 
@@ -124,6 +129,10 @@ def output_schema(data: Mapping[str, Any] | None = None) -> dict[str, Any]:
 def visible(text: str) -> str:
     """`text` without the characters a human reader would not see; newlines and tabs stay."""
     return _INVISIBLE.sub("", text)
+
+
+def _seen(name: str, part: Any) -> Any:
+    return visible(part) if name == "text" and isinstance(part, str) else part
 
 
 def _sentence(text: str | None) -> str | None:

@@ -27,11 +27,9 @@ from mcp_types import (
     INVALID_PARAMS,
     PARSE_ERROR,
     CallToolRequestParams,
-    CallToolResult,
     ErrorData,
     JSONRPCError,
     PaginatedRequestParams,
-    TextContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.applications import Starlette
@@ -41,10 +39,10 @@ from gateway.errors import CODES
 from gateway.model import Call, Carried, Outcome, Principal, Status, new_id
 from gateway.strict_json import MAX_BYTES
 from gateway.tools.catalogue import UnknownTool
-from gateway.tools.envelope import as_text, to_wire
 from gateway.tools.published import Published
 from gateway.wire.carried import carried_by
 from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
+from gateway.wire.results import call_result
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.watched import Watched
 
@@ -142,7 +140,7 @@ class _Face:
                 self._listings.popitem(last=False)
         return {"resultType": "complete", "tools": self._listings[key], "ttlMs": LIST_TTL_MS, "cacheScope": "private"}
 
-    async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         exchange = self._exchange(ctx)
         try:
             if len(params.name) > _MAX_NAME:
@@ -155,12 +153,7 @@ class _Face:
             outcome = _internal_error(params.name)
         if outcome.status in _TELLS_THE_END:
             exchange.answered.append(outcome.action_id)
-        envelope = to_wire(outcome)
-        return CallToolResult(
-            content=[TextContent(type="text", text=as_text(envelope))],
-            structured_content=envelope if self._structured else None,
-            is_error=outcome.is_error,
-        )
+        return call_result(outcome, structured_content=self._structured)
 
     async def _handled(self, ctx: Context, call: Call) -> Outcome:
         if not {"progressToken", "progress_token"} & (ctx.meta or {}).keys():
@@ -290,10 +283,10 @@ def _server(face: _Face) -> Server[Any]:
         instructions=INSTRUCTIONS,
         # None of our schemas declares a header parameter; without this the SDK would list all tools on every call.
         get_tool_input_schema=lambda name: None,
-        on_call_tool=face.call_tool,
         on_subscriptions_listen=face.listen,
     )
-    # Registered here and not above, because a listing is a ready dict that is made once.
+    # Registered here and not above, because their results are ready dicts.
+    server.add_request_handler("tools/call", CallToolRequestParams, face.call_tool)
     server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
     server.middleware = [Watched(face.knows)]

@@ -6,9 +6,14 @@ What the suite also asks for and the gateway does not offer is in `expected-fail
 
 import asyncio
 
-from gateway.connector import Connector, Input, Output, Upstream
+from gateway.connector import Audio, Connector, Document, Image, Input, Output, Upstream
 
 test = Connector("test", base_url="https://nowhere.example")
+
+RED_PIXEL = Image.from_base64(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==", "image/png"
+)
+SILENCE = Audio.from_base64("UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAAAAA==", "audio/wav")
 
 
 class Nothing(Input):
@@ -44,3 +49,29 @@ async def tool_with_progress(args: Nothing, upstream: Upstream) -> Said:
     """Take so long that the gateway gives three signs of life, as it does every 5 s for a client that asks."""
     await asyncio.sleep(15.5)
     return Said(text="Done after a while.")
+
+
+@test.read()
+async def image_content(args: Nothing, upstream: Upstream) -> Said:
+    """Show a picture."""
+    return Said(text="A red pixel.").with_content(RED_PIXEL)
+
+
+@test.read()
+async def audio_content(args: Nothing, upstream: Upstream) -> Said:
+    """Let a sound be heard."""
+    return Said(text="Silence.").with_content(SILENCE)
+
+
+@test.read()
+async def embedded_resource(args: Nothing, upstream: Upstream) -> Said:
+    """Hand over a document."""
+    document = Document("test://embedded-resource", "This is an embedded resource content.")
+    return Said(text="One document.").with_content(document)
+
+
+@test.read()
+async def multiple_content_types(args: Nothing, upstream: Upstream) -> Said:
+    """Show a picture, and hand over a document."""
+    document = Document("test://mixed-content-resource", '{"test":"data","value":123}', "application/json")
+    return Said(text="Multiple content types test:").with_content(RED_PIXEL, document)

@@ -1,0 +1,33 @@
+"""What a connector returned, as an answer may carry it: only what its tool declares, and no more than fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.connector import Output, Tool
+from gateway.content import spelled
+from gateway.tool import content_of
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The two halves of an answer."""
+
+    data: dict[str, Any]
+    """The declared fields, as JSON."""
+    content: tuple[Mapping[str, Any], ...]
+    """What lies beside them, as MCP spells it."""
+
+
+def returned(tool: Tool, output: Output) -> Returned:
+    """Shape what `tool` gave back.
+
+    Raises:
+        AnswerRefused: there is too much of it.
+        TypeError: it is not what the tool declares.
+    """
+    if not isinstance(output, tool.output_model):
+        raise TypeError(f"the connector returned {type(output).__name__}, not {tool.output_model.__name__}")
+    return Returned(output.model_dump(mode="json", exclude_none=True), spelled(content_of(output)))
