@@ -11,8 +11,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import rfc8785
-
+from gateway import canonical
 from gateway.connector import Found, Preview, Tool, Upstream
 from gateway.errors import CODES, AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
@@ -314,8 +313,8 @@ def _shown(preview: Preview) -> Shown:
         {"field": change.field, "before": change.before, "after": change.after, "certainty": change.certainty}
         for change in preview.changes
     ]
-    witness = hashlib.sha256(rfc8785.dumps(preview.witness)).hexdigest()
-    return Shown(changes, witness, hashlib.sha256(rfc8785.dumps(changes)).hexdigest())
+    witness = hashlib.sha256(canonical.dumps(preview.witness)).hexdigest()
+    return Shown(changes, witness, hashlib.sha256(canonical.dumps(changes)).hexdigest())
 
 
 def _kept(outcome: Outcome) -> dict[str, Any]:

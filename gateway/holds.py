@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import rfc8785
-
+from gateway import canonical
 from gateway.model import Action, ApprovalFactor, ApprovalTerms, Event, HoldState, Kind, Principal, Role, Shown
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
@@ -36,7 +35,7 @@ def digest(action: Action, shown: Shown | None, policy_hash: str) -> str:
         "credential": action.tool.connector.credential,
         "action": action.id,
     }
-    return hashlib.sha256(rfc8785.dumps(facts)).hexdigest()
+    return hashlib.sha256(canonical.dumps(facts)).hexdigest()
 
 
 def terms_to_json(terms: ApprovalTerms) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import rfc8785
-
+from gateway import canonical
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
@@ -37,7 +36,7 @@ class Identifier:
         """
         principal, tool = call.principal, resolved.tool
         task = await self._task(call)
-        arguments = rfc8785.dumps(resolved.arguments).decode()
+        arguments = canonical.dumps(resolved.arguments).decode()
         return Action(
             id=new_id("act"),
             principal=principal,
@@ -94,4 +93,4 @@ class Identifier:
             "arguments": resolved.arguments,
             "mode": str(resolved.mode),
         }
-        return self._keyring.claim("fingerprint", rfc8785.dumps(same).decode())
+        return self._keyring.claim("fingerprint", canonical.dumps(same).decode())

@@ -99,14 +99,14 @@ class Reconciler:
 
     async def sweep(self) -> None:
         """One round of everything that time does."""
-        await self._store.write(self._expire)
-        await self._store.write(self._orphans)
+        await self._store.sweep(self._expire)
+        await self._store.sweep(self._orphans)
         await self.execute_approved()
         for row in await self._store.read(lambda tx: tx.actions.due()):
             if not self._may_still_be_sending(row):
                 self._executor.own(row.id, self._find_out(row))
-        await self._store.write(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
-        note = await self._store.write(self._checkpointer.make)
+        await self._store.sweep(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
+        note = await self._store.sweep(self._checkpointer.make)
         if note is not None:
             self._checkpointer.publish(note)
 

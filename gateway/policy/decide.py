@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-import rfc8785
-
+from gateway import canonical
 from gateway.connector import Tool
 from gateway.documents import Document
 from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Rate, RuleRef, Verdict
@@ -53,7 +52,7 @@ class Policy:
 
     def __init__(self, documents: Sequence[Document[PolicyDocument]], tools: Mapping[str, Tool]) -> None:
         self.documents = tuple(sorted(documents, key=lambda document: document.value.policy))
-        self.hash: str = sha256(rfc8785.dumps([document.tree for document in self.documents])).hexdigest()
+        self.hash: str = sha256(canonical.dumps([document.tree for document in self.documents])).hexdigest()
         """SHA-256 over the canonical content of all policies; neither comments nor file names change it."""
         self._says = {name: tuple(_say(document, tool) for document in self.documents) for name, tool in tools.items()}
         self._reaches = tuple(_reach(document, tools) for document in self.documents)

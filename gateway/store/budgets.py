@@ -62,7 +62,8 @@ class Budgets:
                 " WHERE tenant = :tenant AND budget = :budget AND slice = :slice",
                 {**dict(row), "spent": row["amount"] if spent else 0},
             )
-        self._execute("DELETE FROM charges WHERE action = ?", (action,))
+        if rows:
+            self._execute("DELETE FROM charges WHERE action = ?", (action,))
 
     def _slice(self, charge: BudgetCharge) -> int:
         return 0 if charge.window is None else self._now // max(charge.window * 1000 // SLICES, 1)

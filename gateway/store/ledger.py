@@ -7,8 +7,7 @@ import hmac
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import rfc8785
-
+from gateway import canonical
 from gateway.errors import LedgerUnavailable
 from gateway.model import Event, LedgerLine
 
@@ -29,6 +28,9 @@ class Ledger:
         self._execute = connection.execute
         self._now = now
         self._sealer = sealer
+        self._found: tuple[int, str] | None = None
+        self.unsealed: tuple[int, str] | None = None
+        """Sequence number and hash of the last line that this transaction wrote; what is undone sets it back."""
 
     def append(self, event: Event, **facts: Any) -> LedgerLine:
         """Write one line at the chain's end.
@@ -40,32 +42,40 @@ class Ledger:
         Raises:
             LedgerUnavailable: the head does not bear this gateway's seal.
         """
-        seq, previous = self._trusted_head()
+        seq, previous = self.unsealed or self._trusted_head()
         line = {name: value for name, value in facts.items() if value is not None}
         line |= {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
-        raw = rfc8785.dumps(line)
+        raw = canonical.dumps(line)
         digest = hashlib.sha256(raw).hexdigest()
         text = raw.decode()
         self._execute("INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)", (seq + 1, digest, text))
+        self.unsealed = seq + 1, digest
+        return LedgerLine(seq + 1, digest, text)
+
+    def seal(self) -> None:
+        """Write the head that the lines of this transaction lead to: once, before it is committed."""
+        if self.unsealed is None:
+            return
+        seq, digest = self.unsealed
         self._execute(
             "INSERT INTO ledger_head (writer, seq, hash, mac) VALUES (:writer, :seq, :hash, :mac)"
             " ON CONFLICT (writer) DO UPDATE SET seq = :seq, hash = :hash, mac = :mac",
-            {"writer": WRITER, "seq": seq + 1, "hash": digest, "mac": self._sealer(seq + 1, digest)},
+            {"writer": WRITER, "seq": seq, "hash": digest, "mac": self._sealer(seq, digest)},
         )
-        return LedgerLine(seq + 1, digest, text)
 
     def _trusted_head(self) -> tuple[int, str]:
         """The head, if this gateway sealed it: sealing a line upon another's head would vouch for it."""
-        sealed = self.sealed_head()
-        if sealed is None:
-            return 0, GENESIS
-        seq, hash, mac = sealed
-        if not hmac.compare_digest(self._sealer(seq, hash), mac):
-            raise LedgerUnavailable("The ledger's head was changed from outside: run `holdgate ledger verify`.")
-        return seq, hash
+        if self._found is None:
+            seq, hash, mac = self.sealed_head() or (0, GENESIS, None)
+            if mac is not None and not hmac.compare_digest(self._sealer(seq, hash), mac):
+                raise LedgerUnavailable("The ledger's head was changed from outside: run `holdgate ledger verify`.")
+            self._found = seq, hash
+        return self._found
 
     def head(self) -> tuple[int, str]:
         """Sequence number and hash of the last line; (0, GENESIS) when there is none."""
+        if self.unsealed is not None:
+            return self.unsealed
         row = self._execute("SELECT seq, hash FROM ledger_head WHERE writer = ?", (WRITER,)).fetchone()
         return (row["seq"], row["hash"]) if row else (0, GENESIS)
 

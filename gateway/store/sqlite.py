@@ -1,24 +1,25 @@
-"""SQLite, the embedded store: one writer thread, group commit, every commit on disk before it is told.
+"""SQLite, the embedded store: one transaction at a time, group commit, every commit on disk before it is told.
 
-Concurrent calls share an fsync: the thread takes whatever is queued, runs each piece of work in its own savepoint,
-and commits once. No timer: an idle gateway commits at once. WAL with synchronous=FULL, because NORMAL may lose
-acknowledged rows (semantics.md I-6).
+Concurrent calls share an fsync: whatever has been asked for by the next turn of the event loop runs in one
+transaction, each piece of work in its own savepoint. The loop itself does the work, because statements take
+microseconds and a second thread would fight it for the interpreter at each of them; only what can take long is left
+to a thread: the commit, which waits for the disk, and the wait for another process's transaction. No timer: an idle
+gateway commits at once. WAL with synchronous=FULL, because NORMAL may lose acknowledged rows (semantics.md I-6).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from gateway.errors import HoldgateError, LedgerUnavailable
 from gateway.store.opening import connect, explain, opened
@@ -28,7 +29,10 @@ T = TypeVar("T")
 Work = Callable[[Transaction], T]
 Clock = Callable[[], int]
 
-_MAX_BATCH = 256
+_MAX_BATCH: Final = 64
+"""Pieces of work in one transaction: they hold the event loop for a few milliseconds at most."""
+_PATIENCE_MS: Final = 5_000
+"""How long another process's transaction is waited for."""
 log = logging.getLogger("holdgate.store")
 
 
@@ -38,37 +42,58 @@ def wall_clock() -> int:
 
 
 @dataclass(slots=True)
-class _Job:
-    work: Work[Any]
-    future: Future[Any]
+class _Job(Generic[T]):
+    work: Work[T]
+    answer: asyncio.Future[T] | None = None
+    """Where the asker waits; None: nobody does."""
+    result: T | None = None
+    error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Hand the result over, unless the asker has gone."""
+        if self.answer is None or self.answer.done():
+            return
+        if self.error is not None:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.result)  # type: ignore[arg-type] # set whenever there is no error
 
 
 class SqliteStore:
-    """The store of one data folder. Several processes may hold it open; each writes through its own thread.
+    """The store of one data folder. Several processes may hold it open; the database puts their transactions in line.
 
     Args:
         path: the database file; made, with its tables, when absent.
         sealer: authenticates the ledger's head with a key that is not in the file.
         clock: milliseconds since the epoch; tests may turn it.
+        patience_ms: how long another program's lock is waited for.
 
     Raises:
         StartupError: the file cannot be opened, is damaged, or was written by a newer Holdgate.
     """
 
-    def __init__(self, path: Path, sealer: ChainSealer, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self, path: Path, sealer: ChainSealer, clock: Clock = wall_clock, *, patience_ms: int = _PATIENCE_MS
+    ) -> None:
         self.path = path
         self._sealer = sealer
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._notes: deque[_Job] = deque()
+        self._patience_ms = patience_ms
+        self._queue: deque[_Job[Any]] = deque()
+        self._notes: deque[_Job[Any]] = deque()
+        self._busy = False
+        """Whether a batch is under way, so that its end will see to the queue."""
+        self._turn = threading.Lock()
+        """Held from BEGIN to COMMIT; taken on the event loop and given back by the thread that waited for the disk."""
         self._connection = opened(path)
+        self._connection.execute("PRAGMA busy_timeout=0")
         self._reader = connect(path, read_only=True)
         self._watcher = connect(path, read_only=True)
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-disk")
+        self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-sweep")
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-read")
         self._closed = False
         self._seen_version = self._data_version()
-        self._thread = threading.Thread(target=self._serve, name="holdgate-writer", daemon=True)
-        self._thread.start()
 
     def now(self) -> int:
         """The store's time, in milliseconds since the epoch."""
@@ -77,16 +102,38 @@ class SqliteStore:
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction; when this returns, what it wrote is on disk.
 
-        Cancelling the caller does not cancel the work. Exceptions of `work` undo only its own writes.
+        Cancelling the caller does not cancel the work. Exceptions of `work` undo only its own writes. It runs on the
+        event loop: what walks through many rows belongs into `sweep`.
 
         Raises:
             LedgerUnavailable: the database is full, locked, read-only or broken; nothing of `work` was kept.
         """
-        return await asyncio.wrap_future(self._submit(work))
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Job(work, answer))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._next_batch, loop)
+        return await answer
+
+    async def sweep(self, work: Work[T]) -> T:
+        """`write`, in a thread and a transaction of its own: for housekeeping that walks through rows.
+
+        Raises:
+            LedgerUnavailable: as `write`.
+        """
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(self._sweeper, self.transact, work)
 
     def transact(self, work: Work[T]) -> T:
         """`write`, for callers without an event loop (the command line)."""
-        return self._submit(work).result()
+        self._check_open()
+        job = _Job(work)
+        self._commit_patiently([job])
+        if job.error is not None:
+            raise job.error
+        return job.result  # type: ignore[return-value] # set whenever there is no error
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on a consistent snapshot, without writing.
@@ -109,7 +156,7 @@ class SqliteStore:
 
     def note(self, work: Work[object]) -> None:
         """Have `work` done by the next transaction, whosever it is, and before it. A crash may lose it."""
-        self._notes.append(_Job(work, Future()))
+        self._notes.append(_Job(work))
 
     def changed(self) -> bool:
         """Whether anybody, this process included, has committed since this was last asked."""
@@ -122,8 +169,12 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        self._queue.put(None)
-        self._thread.join()
+        self._sweeper.shutdown()
+        self._disk.shutdown()
+        while batch := self._taken():
+            self._commit_patiently(batch)
+            for job in batch:
+                job.tell()
         self._readers.shutdown()
         self._watcher.close()
         self._reader.close()
@@ -131,81 +182,115 @@ class SqliteStore:
 
     @property
     def depth(self) -> int:
-        """Pieces of work that wait for the writer."""
-        return self._queue.qsize()
+        """Pieces of work that wait for a transaction."""
+        return len(self._queue)
 
     def _data_version(self) -> int:
         return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
-    def _submit(self, work: Work[T]) -> Future[T]:
+    def _check_open(self) -> None:
         if self._closed:
             raise LedgerUnavailable("The gateway is stopping; its ledger is closed.")
-        future: Future[T] = Future()
-        # From now on it cannot be cancelled: a caller who leaves must not stop the work, let alone the writer.
-        future.set_running_or_notify_cancel()
-        self._queue.put(_Job(work, future))
-        return future
 
-    def _serve(self) -> None:
-        while (job := self._queue.get()) is not None:
-            batch = [*self._taken_notes(), job]
-            stop = False
-            while len(batch) < _MAX_BATCH:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    stop = True
-                    break
-                batch.append(following)
-            self._commit(batch)
-            if stop:
-                break
-        if notes := self._taken_notes():
-            self._commit(notes)
+    def _taken(self) -> list[_Job[Any]]:
+        """The next batch: what was noted, and then what waits."""
+        notes = [self._notes.popleft() for _ in range(len(self._notes))]
+        return notes + [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
 
-    def _taken_notes(self) -> list[_Job]:
-        return [self._notes.popleft() for _ in range(len(self._notes))]
+    def _next_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the event loop: run what waits, and leave the commit to the thread."""
+        if self._closed:
+            return
+        batch, begun = self._taken(), self._begin_at_once()
+        if begun and not self._run(batch):
+            loop.call_soon(self._told, loop, batch)
+            return
+        finish = self._commit if begun else self._commit_patiently
+        loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))
 
-    def _commit(self, batch: list[_Job]) -> None:
-        done: list[tuple[_Job, Any, BaseException | None]] = []
+    def _told(self, loop: asyncio.AbstractEventLoop, batch: list[_Job[Any]]) -> None:
+        """On the event loop: what became of the batch, and on to the next."""
+        for job in batch:
+            job.tell()
+        if self._queue and not self._closed:
+            self._next_batch(loop)
+        else:
+            self._busy = False
+
+    def _begin_at_once(self) -> bool:
+        """BEGIN, unless somebody else is in a transaction: then that is for a thread to wait for."""
+        if not self._turn.acquire(blocking=False):
+            return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                done.append((job, *self._run(job)))
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as broken:
-            self._abandon()
-            log.error("ledger_unavailable", extra={"why": explain(broken, self.path)})
-            unavailable = LedgerUnavailable(explain(broken, self.path))
-            done = [(job, None, unavailable) for job in batch]
-        for job, result, error in done:
-            if error is None:
-                job.future.set_result(result)
-            else:
-                job.future.set_exception(error)
+        except sqlite3.Error:
+            # Whatever it is, it shows again to the thread, which has the patience to wait and to tell.
+            self._turn.release()
+            return False
+        return True
 
-    def _run(self, job: _Job) -> tuple[Any, BaseException | None]:
-        """One piece of work in its own savepoint. A database error is not caught here: it fails the whole batch."""
-        self._connection.execute("SAVEPOINT work")
+    def _commit_patiently(self, batch: list[_Job[Any]]) -> None:
+        """The whole transaction in one go, waiting for others where needed. Not on the event loop."""
+        self._turn.acquire()
         try:
-            result = job.work(Transaction(self._connection, self._clock(), self._sealer))
+            self._connection.execute(f"PRAGMA busy_timeout={self._patience_ms}")
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            finally:
+                self._connection.execute("PRAGMA busy_timeout=0")
+        except sqlite3.Error as broken:
+            self._abandon(batch, broken)
+        else:
+            if self._run(batch):
+                self._commit(batch)
+
+    def _run(self, batch: list[_Job[Any]]) -> bool:
+        """Each piece of work in its own savepoint. False when the database failed, and with it the whole batch."""
+        tx = Transaction(self._connection, self._clock(), self._sealer)
+        try:
+            for job in batch:
+                self._run_one(job, tx)
+            tx.ledger.seal()
+        except sqlite3.Error as broken:
+            self._abandon(batch, broken)
+            return False
+        return True
+
+    def _run_one(self, job: _Job[Any], tx: Transaction) -> None:
+        execute = self._connection.execute
+        execute("SAVEPOINT work")
+        head = tx.ledger.unsealed
+        try:
+            job.result = job.work(tx)
         except sqlite3.Error:
             raise
         except Exception as error:
-            self._connection.execute("ROLLBACK TO work")
-            self._connection.execute("RELEASE work")
+            execute("ROLLBACK TO work")
+            tx.ledger.unsealed = head
             if not isinstance(error, HoldgateError):
                 log.error("work_failed", exc_info=error)
-            return None, error
-        self._connection.execute("RELEASE work")
-        return result, None
+            job.error = error
+        execute("RELEASE work")
 
-    def _abandon(self) -> None:
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        """Wait for the disk."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as broken:
+            self._abandon(batch, broken)
+        else:
+            self._turn.release()
+
+    def _abandon(self, batch: list[_Job[Any]], broken: sqlite3.Error) -> None:
         """Leave the broken transaction. A full disk makes SQLite roll back by itself, so there may be none."""
+        why = explain(broken, self.path)
+        log.error("ledger_unavailable", extra={"why": why})
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             log.exception("rollback_failed")
+        finally:
+            self._turn.release()
+        for job in batch:
+            job.result, job.error = None, LedgerUnavailable(why)

@@ -1,15 +1,20 @@
 """The store: one writer, group commit, and clear words when the disk says no."""
 
+import asyncio
+import json
 import sqlite3
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
-from gateway.model import BudgetCharge, Event, Kind, Principal
+from gateway.model import BudgetCharge, Event, Kind, LedgerLine, Principal
 from gateway.store.sqlite import SqliteStore
+from gateway.store.transaction import Transaction
+
+pytestmark = pytest.mark.anyio
 
 
 def seal(seq: int, hash: str) -> str:
@@ -31,25 +36,66 @@ def test_concurrent_work_shares_commits_and_loses_nothing(store: SqliteStore) ->
     assert store.look(lambda tx: tx.ledger.head())[0] == 100
 
 
-def test_work_that_fails_undoes_only_itself(store: SqliteStore) -> None:
-    """I-6: in a shared commit, one piece of work that raises leaves its neighbours' writes alone."""
-    together = threading.Event()
+async def test_work_of_one_turn_shares_a_commit_and_undoes_only_itself(store: SqliteStore) -> None:
+    """I-6: in a shared commit, one piece of work that raises leaves its neighbours' lines, and the chain, whole."""
 
-    def wait(tx) -> None:
-        together.wait(5)
-
-    def fail(tx) -> None:
+    def fail(tx: Transaction) -> None:
         tx.ledger.append(Event.SWITCH)
         raise HoldgateError("no")
 
-    first = store._submit(wait)
-    bad = store._submit(fail)
-    good = store._submit(lambda tx: tx.ledger.append(Event.CONFIG))
-    together.set()
-    first.result()
-    with pytest.raises(HoldgateError, match="no"):
-        bad.result()
-    assert good.result().seq == 1
+    commits = sqlite3.connect(store.path)
+    before = commits.execute("PRAGMA data_version").fetchone()[0]
+    first, bad, second = await asyncio.gather(
+        store.write(lambda tx: tx.ledger.append(Event.CONFIG)),
+        store.write(fail),
+        store.write(lambda tx: tx.ledger.append(Event.CONFIG)),
+        return_exceptions=True,
+    )
+    assert commits.execute("PRAGMA data_version").fetchone()[0] == before + 1
+    commits.close()
+    assert isinstance(bad, HoldgateError)
+    assert [line.seq for line in (first, second) if isinstance(line, LedgerLine)] == [1, 2]
+    assert [line.seq for line in store.look(lambda tx: list(tx.ledger.lines()))] == [1, 2]
+    assert store.look(lambda tx: tx.ledger.sealed_head()) == (2, second.hash, seal(2, second.hash))
+
+
+async def test_a_caller_who_leaves_does_not_take_its_work_along(store: SqliteStore) -> None:
+    """I-9: what was asked for is done, and those who wait beside it are answered."""
+    leaving = asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.SWITCH)))
+    staying = asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.CONFIG)))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).seq == 2
+    assert leaving.cancelled()
+    assert [line.seq for line in store.look(lambda tx: list(tx.ledger.lines()))] == [1, 2]
+
+
+async def test_calls_sweeps_and_other_processes_take_turns(store: SqliteStore) -> None:
+    """I-6: housekeeping in its thread, calls on the loop and another process's work make one gapless chain."""
+    other = SqliteStore(store.path, seal)
+    with ThreadPoolExecutor(1) as thread:
+        elsewhere = thread.submit(lambda: [other.transact(lambda tx: tx.ledger.append(Event.KEY)) for _ in range(40)])
+        work = [
+            (store.sweep if number % 10 == 0 else store.write)(lambda tx: tx.ledger.append(Event.CONFIG))
+            for number in range(80)
+        ]
+        lines = [*await asyncio.gather(*work), *await asyncio.wrap_future(elsewhere)]
+    other.close()
+    assert sorted(line.seq for line in lines) == list(range(1, 121))
+    chain = store.look(lambda tx: list(tx.ledger.lines()))
+    assert all(json.loads(line.text)["prev"] == before.hash for before, line in pairwise(chain))
+
+
+async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
+    """I-6: a store that is closed in the middle loses nothing of what it took on, and answers those who wait."""
+    store = SqliteStore(tmp_path / "holdgate.db", seal)
+    asked = [asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.CONFIG))) for _ in range(200)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    store.close()
+    assert sorted(line.seq for line in await asyncio.gather(*asked)) == list(range(1, 201))
+    with pytest.raises(LedgerUnavailable, match="stopping"):
+        await store.write(lambda tx: tx.ledger.head())
 
 
 def test_what_was_told_is_on_disk(tmp_path: Path) -> None:
@@ -96,26 +142,29 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None
     assert path.read_bytes() == content
 
 
-def test_a_locked_database_fails_the_work_and_recovers(store: SqliteStore) -> None:
+async def test_a_locked_database_fails_the_work_and_recovers(tmp_path: Path) -> None:
     """L-1: while another program holds the lock nothing is recorded; afterwards the store works again."""
-    store._connection.execute("PRAGMA busy_timeout=50")
+    store = SqliteStore(tmp_path / "holdgate.db", seal, patience_ms=50)
     intruder = sqlite3.connect(store.path, isolation_level=None)
     intruder.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerUnavailable, match="locked by another program"):
         store.transact(lambda tx: tx.ledger.append(Event.CONFIG))
+    with pytest.raises(LedgerUnavailable, match="locked by another program"):
+        await store.write(lambda tx: tx.ledger.append(Event.CONFIG))
     intruder.execute("ROLLBACK")
     intruder.close()
-    assert store.transact(lambda tx: tx.ledger.append(Event.CONFIG)).seq == 1
+    assert (await store.write(lambda tx: tx.ledger.append(Event.CONFIG))).seq == 1
+    store.close()
 
 
-def test_a_full_disk_fails_the_work_and_recovers(store: SqliteStore) -> None:
+async def test_a_full_disk_fails_the_work_and_recovers(store: SqliteStore) -> None:
     """S35: a full disk keeps nothing of the work, says so, and the next write after it succeeds."""
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count={pages}")
     with pytest.raises(LedgerUnavailable, match="disk is full"):
-        store.transact(lambda tx: [tx.ledger.append(Event.CONFIG, note="x" * 2000) for _ in range(50)])
+        await store.write(lambda tx: [tx.ledger.append(Event.CONFIG, note="x" * 2000) for _ in range(50)])
     store._connection.execute("PRAGMA max_page_count=100000")
-    assert store.transact(lambda tx: tx.ledger.append(Event.CONFIG)).seq == 1
+    assert (await store.write(lambda tx: tx.ledger.append(Event.CONFIG))).seq == 1
 
 
 def test_a_rolling_budget_is_never_exceeded(tmp_path: Path) -> None:

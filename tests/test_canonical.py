@@ -1,0 +1,41 @@
+"""One spelling of a value, whichever way it is written."""
+
+import json
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import canonical
+
+_TEXT = st.text(max_size=20) | st.text(alphabet='\x00\x1f\x7f"\\/\u2028é😀\ufb01b', max_size=8)
+_LEAF = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | _TEXT | st.floats(allow_nan=False)
+_VALUE = st.recursive(
+    _LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4), max_leaves=20
+)
+
+
+@given(_VALUE)
+def test_the_quick_way_spells_as_the_library_does(value: object) -> None:
+    """I-5, L-3: fingerprints and ledger lines are RFC 8785, whoever wrote the bytes."""
+    try:
+        expected = rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(rfc8785.CanonicalizationError):
+            canonical.dumps(value)
+    else:
+        assert canonical.dumps(value) == expected
+
+
+@pytest.mark.parametrize("value", [{"a": 2**53}, [float("nan")], {"a": {1: 2}}, {"a": object()}, [float("inf")]])
+def test_what_has_no_canonical_spelling_is_refused(value: object) -> None:
+    """I-5: two values that a double cannot tell apart do not become the same call."""
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical.dumps(value)
+
+
+def test_names_sort_as_utf_16_does() -> None:
+    """RFC 8785, 3.2.3: a name beyond the basic plane stands before one that bytes would put first."""
+    assert canonical.dumps({"\ufb01": 1, "😀": 2}) == '{"😀":2,"\ufb01":1}'.encode()
+    assert json.loads(canonical.dumps({"b": 1, "a": 2})) == {"a": 2, "b": 1}
