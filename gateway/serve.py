@@ -22,6 +22,7 @@ from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.wire.http_front import FrontSettings, HttpFront
 from gateway.wire.mcp_server import build_server, http_app, serve_stdio
+from gateway.wire.sessions import Sessions
 
 log = logging.getLogger("holdgate.serve")
 
@@ -93,10 +94,15 @@ def http_front(app: App, port: int) -> HttpFront:
     hosts = [f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", f"{listen.host}:{port}", *listen.allowed_hosts]
     if listen.public_url:
         hosts.append(urlsplit(listen.public_url).netloc)
-    front = FrontSettings(allowed_hosts=tuple(hosts), allowed_origins=tuple(listen.allowed_origins))
-    server = build_server(app, structured_content=settings.structured_content)
+    front = FrontSettings(
+        allowed_hosts=tuple(hosts), allowed_origins=tuple(listen.allowed_origins), sessions=listen.sessions
+    )
+    limits = settings.limits
+    sessions = Sessions(per_principal=limits.sessions, idle_seconds=limits.session_idle_seconds)
+    kept = sessions if listen.sessions else None
+    server = build_server(app, sessions=kept, structured_content=settings.structured_content)
     return HttpFront(
-        http_app(server, front),
+        http_app(server, front, kept),
         front,
         authenticate=app.api_keys.authenticate,
         ready=app.ready,

@@ -32,6 +32,8 @@ class Listen(_Strict):
     """Further Host headers to answer to, e.g. behind a proxy: `tools.example.com` or `tools.example.com:*`."""
     allowed_origins: list[str] = []
     """Origin headers to answer to, for clients in a browser."""
+    sessions: bool = False
+    """Keep sessions for clients of 2025-11-25 and older: changed lists reach them. Only where one process serves."""
 
 
 class LocalVaultSettings(_Strict):
@@ -106,6 +108,10 @@ class LimitSettings(_Strict):
     """Hours for which arguments and answers are kept, sealed, for replays; then their keys are refused (I-13)."""
     drain_seconds: Annotated[int, Field(ge=0)] = 20
     """Seconds that a stopping gateway waits for calls under way; give its supervisor more before it kills."""
+    sessions: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Sessions that one principal may have open at once, with `listen: sessions`; the next one is refused."""
+    session_idle_seconds: Annotated[int, Field(ge=1)] = 1800
+    """Seconds without a request or an open stream after which a session has ended."""
 
 
 class PrometheusSettings(_Strict):

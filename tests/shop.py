@@ -25,6 +25,7 @@ from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, UnknownTool
 from gateway.wire.http_front import FrontSettings, HttpFront
 from gateway.wire.mcp_server import build_server, http_app, serve_stdio
+from gateway.wire.sessions import Sessions
 
 BOT = Principal("acme", "bot", Kind.AGENT)
 CLERK = Principal("acme", "clerk", Kind.AGENT)
@@ -179,12 +180,19 @@ class Shop:
 
 @contextmanager
 def served(
-    gateway: Shop, *, failures: int = 20, structured_content: bool = True, progress_seconds: float = 5.0
+    gateway: Shop,
+    *,
+    failures: int = 20,
+    sessions: Sessions | None = None,
+    structured_content: bool = True,
+    progress_seconds: float = 5.0,
 ) -> Iterator[int]:
     """Serve `gateway` over HTTP on loopback; yields the port."""
-    server = build_server(gateway, structured_content=structured_content, progress_seconds=progress_seconds)
-    settings = FrontSettings(failures=failures)
-    with running(fronted(gateway, http_app(server, settings), settings)) as port:
+    server = build_server(
+        gateway, sessions=sessions, structured_content=structured_content, progress_seconds=progress_seconds
+    )
+    settings = FrontSettings(failures=failures, sessions=sessions is not None)
+    with running(fronted(gateway, http_app(server, settings, sessions), settings)) as port:
         try:
             yield port
         finally:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +23,9 @@ from gateway.strict_json import MAX_BYTES, BadJson, loads
 from gateway.wire.http_answers import Answer, failure, plain
 from gateway.wire.http_limits import FailureLimit, hosts_match
 
+if TYPE_CHECKING:
+    from gateway.wire.sessions import Session
+
 logger = logging.getLogger(__name__)
 
 EXCHANGE: Final = "holdgate.exchange"
@@ -32,7 +35,7 @@ _PARSE_ERROR: Final = -32700
 _INVALID_REQUEST: Final = -32600
 _HEADER_MISMATCH: Final = -32020
 _BODY_SECONDS: Final = 30.0
-_SINGLE_HEADERS: Final = ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run")
+_SINGLE_HEADERS: Final = ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run", "mcp-session-id")
 
 Authenticate = Callable[[str], Awaitable[Principal | None]]
 """The principal behind a bearer token, or None. Raises `LedgerUnavailable` when the store cannot be asked."""
@@ -45,6 +48,8 @@ class Exchange:
     principal: Principal
     answered: list[str] = field(default_factory=list)
     """Ids of the actions that the answer speaks of; the protocol layer adds them."""
+    session: Session | None = None
+    """The session or pipe it belongs to, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class FrontSettings:
     allowed_origins: tuple[str, ...] = ()
     """Web origins that may call; agents send no `Origin` at all."""
     path: str = "/mcp"
+    sessions: bool = False
+    """Whether clients of the handshake era may open a session: then GET and DELETE pass, too."""
     resource_metadata: str | None = None
     """URL of the RFC 9728 document, named in every 401 (semantics.md A-1)."""
     failures: int = 20
@@ -116,14 +123,18 @@ class HttpFront:
             return failure(403, "This Origin may not call; add it to `allowed_origins`.")
         if path != self._settings.path:
             return failure(404, "There is nothing at this path.")
-        if scope["method"] != "POST":
-            return failure(405, "Send MCP messages with POST.", headers={"allow": "POST"})
+        methods = ("POST", "GET", "DELETE") if self._settings.sessions else ("POST",)
+        if scope["method"] not in methods:
+            return failure(405, "Send MCP messages with POST.", headers={"allow": ", ".join(methods)})
         for name in _SINGLE_HEADERS:
             if len(headers.getlist(name)) > 1:
                 return failure(400, f"The header {name} appears more than once.", code=_INVALID_REQUEST)
         principal = await self._principal(scope, headers)
         if isinstance(principal, Answer):
             return principal
+        if scope["method"] != "POST":
+            await self._serve(scope, receive, send, Exchange(principal), b"")
+            return None
         body = await _body(headers, receive)
         if isinstance(body, Answer):
             return body

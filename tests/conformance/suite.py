@@ -20,6 +20,8 @@ from tests.living import ROOT, Place, gate
 from tests.node import environment, node, program
 
 REVISIONS = ("2026-07-28", "2025-11-25")
+WITH_SESSIONS = frozenset({"2025-11-25"})
+"""Played against a gateway that keeps sessions; the rest in the mode that is the default."""
 HERE = Path(__file__).parent
 EVERYTHING = str(HERE / "everything.py")
 PLAY_SECONDS = 110.0
@@ -79,7 +81,8 @@ def play(revision: str, folder: Path) -> Score:
             }
         )
     )
-    place.write_settings(connectors=[EVERYTHING], connector={}, listen={"port": place.port, "allowed_origins": origins})
+    listen = {"port": place.port, "allowed_origins": origins, "sessions": revision in WITH_SESSIONS}
+    place.write_settings(connectors=[EVERYTHING], connector={}, listen=listen)
     results = folder / "results"
     suite = [str(node()), "--import", str(HERE / "with_key.mjs"), *program("conformance")[1:]]
     with gate(place) as gateway:

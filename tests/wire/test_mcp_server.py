@@ -21,7 +21,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.model import Status
-from gateway.wire.mcp_server import INSTRUCTIONS
+from gateway.wire.instructions import INSTRUCTIONS
 from tests.shop import OUTCOMES, Shop, served
 
 pytestmark = pytest.mark.anyio
