@@ -142,7 +142,7 @@ class Settings(_Strict):
     listen: Listen = Listen()
     """Where the HTTP server listens."""
     policies: list[str] = ["policies"]
-    """Policy files, or folders of them. Edits are picked up while the gateway runs (policy.md)."""
+    """Policy files, or folders of them. Edits are picked up while the gateway runs (docs/policy.md)."""
     connectors: list[str] = []
     """Dotted modules, `.py` files, folders of them, or `holdgate.connectors` for installed packages. At least one."""
     connector: dict[str, ConnectorSettings] = {}

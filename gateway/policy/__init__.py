@@ -1,7 +1,7 @@
 """Policy: who may make which call, within which limits, on whose approval.
 
 `load` reads and checks files; `Policy.decide` answers a `Question`, purely; `LivePolicy` follows edits.
-`policies/README.md` teaches the language.
+`docs/policy.md` teaches the language.
 """
 
 from gateway.policy.decide import Policy

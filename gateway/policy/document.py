@@ -1,4 +1,4 @@
-"""The policy language, as types: what one YAML file under `policies/` may say. `policies/README.md` teaches it.
+"""The policy language, as types: what one YAML file under `policies/` may say. `docs/policy.md` teaches it.
 
 Shape only. Whether a policy makes sense for the tools at hand is `check`'s question.
 """
