@@ -48,23 +48,32 @@ class App:
 
     Args:
         home: the settings and their paths.
+        connectors: in place of those that the settings name; the settings about each still count.
+        vault: in place of the one that the settings describe.
         clock: the store's; tests may turn it.
 
     Raises:
         StartupError: with file, line and remedy; nothing has been started then.
     """
 
-    def __init__(self, home: Home, *, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        connectors: Sequence[Connector] | None = None,
+        vault: Backend | None = None,
+        clock: Clock = wall_clock,
+    ) -> None:
         settings, limits = home.settings, home.settings.limits
         self.home = home
         self.tenant = settings.tenant
-        self.catalogue = load_catalogue(home)
+        self.catalogue = load_catalogue(home, connectors)
         self.policy = LivePolicy(home.policies, self.catalogue.tools)
         self.keyring = Keyring.load(home.gateway_key)
         self.store = SqliteStore(home.database, self.keyring.head_mac, clock)
         self.instance = Instance(home.data / "instances")
         self.redactor = Redactor()
-        self.vault = open_vault(home)
+        self.vault = open_vault(home) if vault is None else vault
         self.broker = Broker(self.vault, on_secret=self.redactor.learn)
         self.door = Door(self.broker, self.redactor)
         self.api_keys = ApiKeys(self.store)
@@ -223,19 +232,14 @@ class App:
             await self.store.write(record)
 
 
-def load_catalogue(home: Home) -> Catalogue:
-    """The connectors that the settings name, with what the settings say about each.
+def load_catalogue(home: Home, connectors: Sequence[Connector] | None = None) -> Catalogue:
+    """The connectors that the settings name, or those given, with what the settings say about each.
 
     Raises:
         StartupError: a connector is missing or broken, or settings speak of one that is not loaded.
     """
-    if not home.settings.connectors:
-        raise home.document.problem(
-            "No connector is named, so there would be no tool.",
-            "connectors",
-            remedy="Name one under `connectors`, e.g. `- connectors.billing`.",
-        )
-    connectors = load_connectors(home.settings.connectors, home.file.parent)
+    if connectors is None:
+        connectors = _named(home)
     known = {connector.name: connector for connector in connectors}
     for name, given in home.settings.connector.items():
         connector = known.get(name)
@@ -250,6 +254,16 @@ def load_catalogue(home: Home) -> Catalogue:
             setattr(connector, field, value)
     _check_hosts(home, connectors)
     return Catalogue(connectors)
+
+
+def _named(home: Home) -> list[Connector]:
+    if not home.settings.connectors:
+        raise home.document.problem(
+            "No connector is named, so there would be no tool.",
+            "connectors",
+            remedy="Name one under `connectors`, e.g. `- connectors.billing`.",
+        )
+    return load_connectors(home.settings.connectors, home.file.parent)
 
 
 def _check_hosts(home: Home, connectors: Sequence[Connector]) -> None:

@@ -46,6 +46,21 @@ class Acme:
         """The arrivals that asked for a change."""
         return [entry for entry in self.journal() if entry["mutating"]]
 
+    @property
+    def writes(self) -> list[dict[str, Any]]:
+        """See `gateway.testing.Witnessed`."""
+        return self.mutating()
+
+    @property
+    def effects(self) -> list[dict[str, Any]]:
+        """See `gateway.testing.Witnessed`."""
+        return [entry for entry in self.mutating() if entry["committed"]]
+
+    def lose_next_answer(self) -> None:
+        """See `gateway.testing.Witnessed`; at once for the next of each method that writes."""
+        for method in ("POST", "PATCH"):
+            self.fault("drop_after", method=method)
+
     def start_over(self) -> None:
         """Back to the seeded records, an empty journal and no faults; waiting requests are let go."""
         self._levers.post("/start-over").raise_for_status()

@@ -6,20 +6,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from gateway.connector import Connector, Input, Output, Tool
-from gateway.errors import CredentialUnavailable, UpstreamError
+from gateway.errors import UpstreamError
 from gateway.model import Mode, Permit, Risk
 from gateway.outbound.door import Door, Engine
 from gateway.outbound.upstream import GatedUpstream
-from gateway.redact import RedactingFilter, Redactor
-from vault.broker import Broker, Reading
-from vault.reference import Reference
-from vault.secret import Secret
+from gateway.redact import Redactor
+from gateway.testing.secrecy import MemoryVault, captured
+from vault.broker import Broker
 
 CANARY = "cnry/Kx7+vQ~2&Zs<w9'Lp4%T"
 REFERENCE = "kv/shop/orders#token"
@@ -34,36 +33,17 @@ class Anything(Output):
 
 
 @dataclass
-class Safe:
-    """A vault of one value that can be rotated or emptied."""
-
-    value: str | None = CANARY
-    reads: int = 0
-
-    async def read(self, reference: Reference) -> Reading:
-        self.reads += 1
-        if self.value is None:
-            raise CredentialUnavailable(f"There is nothing under {reference}. Store it.")
-        return Reading(Secret(self.value), str(self.reads))
-
-    async def check(self) -> str:
-        return "It is open."
-
-    async def close(self) -> None: ...
-
-
-@dataclass
 class Doorway:
     """A door, and one read tool and one write tool of a connector behind it."""
 
     door: Door
-    safe: Safe
+    vault: MemoryVault
     broker: Broker
     redactor: Redactor
     connector: Connector
     reading: Tool
     writing: Tool
-    logged: list[str] = field(default_factory=list)
+    logged: list[str]
 
     def permit(self, tool: Tool, **changed: Any) -> Permit:
         """A sealed permit for `tool`, as admission mints it."""
@@ -98,7 +78,7 @@ async def doorway(
     *,
     base_url: str | None = None,
     engine: Engine | None = None,
-    safe: Safe | None = None,
+    vault: MemoryVault | None = None,
     credential: str | None = REFERENCE,
     internal: bool = True,
     **connector: Any,
@@ -123,30 +103,15 @@ async def doorway(
         return Anything.model_validate(await upstream.post("/orders"))
 
     redactor = Redactor()
-    safe = safe or Safe()
-    broker = Broker(safe, on_secret=redactor.learn)
-    at = Doorway(Door(broker, redactor, engine=engine), safe, broker, redactor, shop, look, order)
-    handler = _Kept(at.logged)
-    handler.addFilter(RedactingFilter(redactor))
-    root, level = logging.getLogger(), logging.getLogger().level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        yield at
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-        await at.door.close()
-        await broker.close()
-
-
-class _Kept(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(f"{self.format(record)} {record.__dict__}")
+    vault = vault or MemoryVault({REFERENCE: CANARY})
+    broker = Broker(vault, on_secret=redactor.learn)
+    with captured(redactor, libraries=logging.DEBUG) as logged:
+        at = Doorway(Door(broker, redactor, engine=engine), vault, broker, redactor, shop, look, order, logged)
+        try:
+            yield at
+        finally:
+            await at.door.close()
+            await broker.close()
 
 
 async def failure(doing: Awaitable[Any]) -> UpstreamError:

@@ -5,39 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from gateway import holds
 from gateway.app import App
-from gateway.model import Call, Carried, State
-from gateway.store.sqlite import wall_clock
-from gateway.store.transaction import Transaction
+from gateway.model import Carried
+from gateway.testing import Clock
+from gateway.testing.gate import Gate, cast
 from gateway.tools.envelope import to_wire
-from tests.living import PATIENCE, Answer, Place, cast
+from tests.living import Answer, Place
 
-T = TypeVar("T")
-
-
-class Clock:
-    """The store's time: the true one, and what a test has added to it; or a moment at which it stands still."""
-
-    def __init__(self) -> None:
-        self._added = 0
-        self._frozen: int | None = None
-
-    def __call__(self) -> int:
-        return self._frozen if self._frozen is not None else wall_clock() + self._added
-
-    def turn(self, seconds: float) -> None:
-        """Let so much time pass at once."""
-        self._added += round(seconds * 1000)
-
-    def stand_at(self, moment: int | None) -> None:
-        """Stand still at `moment` (milliseconds since the epoch), or go on with None."""
-        self._frozen = moment
+__all__ = ["Clock", "House", "house", "run"]
 
 
-class House:
+class House(Gate):
     """One gateway over a place, and the hands of everybody around it."""
 
     def __init__(self, place: Place, clock: Clock) -> None:
@@ -49,37 +30,13 @@ class House:
         self, tool: str, args: Mapping[str, Any], *, as_: str = "bot", delivered: bool = True, **carried: Any
     ) -> Answer:
         """One call, and the note that its answer was handed over, unless `delivered` says that the client had gone."""
-        principal = await self.app.api_keys.authenticate(self.place.keys[as_])
-        assert principal is not None, "the caller's key does not open"
-        outcome = await self.app.handle(Call(principal, tool, dict(args), Carried(**carried)))
-        if delivered:
-            await self.app.delivered([outcome.action_id])
-        return to_wire(outcome)
+        return to_wire(await self.ask(self.place.keys[as_], tool, args, Carried(**carried), delivered=delivered))
 
     async def vote(
         self, action_id: str, who: str, verdict: Literal["approve", "deny"] = "approve", **given: str
     ) -> holds.Vote:
         """A human's word on a hold."""
         return await self.app.store.write(lambda tx: cast(tx, action_id, self.place.keys[who], verdict, **given))
-
-    async def sweep(self) -> None:
-        """One round of everything that time does, and the end of what it started."""
-        await self.app.reconciler.sweep()
-        await self.app.executor.drain(PATIENCE)
-
-    async def state(self, action_id: str) -> State:
-        """Where an action stands."""
-        row = await self.app.store.read(lambda tx: tx.actions.get(action_id))
-        assert row is not None
-        return row.state
-
-    async def until(self, condition: Callable[[Transaction], T], what: str) -> T:
-        """The first true answer of `condition`, asked after every change."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if answer := await self.app.store.read(condition):
-                    return answer
-                await asyncio.sleep(0.02)
 
     async def ended(self, action_id: str) -> Answer:
         """What the agent is told once an action has come to an end."""

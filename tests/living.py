@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,6 @@ import httpx
 import yaml
 
 from gateway import holds
-from gateway.identity.api_keys import check
 from gateway.keyring import Keyring
 from gateway.ledger.verify import Report, verify
 from gateway.model import Kind, Principal, Role
@@ -30,8 +28,9 @@ from gateway.setup import admit, keep_key, open_store, prepare
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
 from gateway.store.transaction import Transaction
+from gateway.testing.gate import PATIENCE, cast
 from tests.acme import API_KEY
-from tests.services import free_port
+from tests.services import eventually, free_port
 from vault.local import LocalVault
 from vault.reference import Reference
 
@@ -40,9 +39,6 @@ Answer = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent
 TENANT = "default"
-PATIENCE = 20.0
-"""Seconds after which a condition that was waited for counts as never coming."""
-
 _APPROVER = frozenset({Role.APPROVER})
 PEOPLE = (
     Principal(TENANT, "bot", Kind.AGENT, frozenset({"support"}), owner="olga"),
@@ -183,26 +179,6 @@ class Place:
         for who in PEOPLE:
             keep_key(home, who.id, admit(store, who, by="test"))
         store.close()
-
-
-def cast(
-    tx: Transaction, action_id: str, key: str, verdict: Literal["approve", "deny"] = "approve", shown: str | None = None
-) -> holds.Vote:
-    """Vote as the owner of `key`, on the digest that stands, or on `shown`."""
-    hold, voter = tx.holds.get(action_id), check(tx, key)
-    assert hold is not None
-    assert voter is not None, "the voter's key does not open"
-    return holds.vote(tx, action_id, voter, verdict, hold.digest if shown is None else shown)
-
-
-def eventually(condition: Callable[[], T], what: str) -> T:
-    """The first true answer of `condition`, asked again until then."""
-    pause = threading.Event()
-    for _ in range(round(PATIENCE / 0.02)):
-        if answer := condition():
-            return answer
-        pause.wait(0.02)
-    raise AssertionError(f"waited {PATIENCE:g} s in vain for {what}")
 
 
 # -- a gateway as a process

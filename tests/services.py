@@ -16,9 +16,9 @@ import hvac  # type: ignore[import-untyped]  # ships no types
 import pytest
 import requests
 
+from gateway.testing.gate import PATIENCE
+
 REQUIRED = os.environ.get("HOLDGATE_REQUIRE_SERVICES") == "1"
-PATIENCE = 20.0
-"""Seconds after which a condition that was waited for counts as never coming."""
 
 
 def missing(what: str, install: str) -> NoReturn:

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "house": "model errors connector text keys telemetry watching vault store policy identity ledger tools outbound"
     " redact call wire",
     "demo": "model errors keys telemetry watching vault store ledger house",
+    "testing": "model errors connector keys telemetry vault store identity tools redact call house",
     "cli": "model errors connector text keys telemetry watching vault store policy identity ledger tools call house"
     " demo",
 }

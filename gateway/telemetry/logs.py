@@ -22,7 +22,10 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _BUILT_IN}
-        if record.exc_info:
+        if record.exc_text:
+            # A filter has cleaned it, and taken the exception itself away.
+            line["exception"] = record.exc_text
+        elif record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 

@@ -1,95 +1,82 @@
-"""The built-in connectors against the real Acme process, with its journal as the witness."""
+"""The built-in connectors through a real gateway, against the real Acme process, with its journal as the witness."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from connectors.billing import InvoiceQuery, OrderQuery, Refund, billing
-from connectors.crm import CustomerQuery, CustomerUpdate, EmailQuery, crm
-from connectors.tickets import Reply, TicketQuery, tickets
-from gateway.connector import Input, Preview, Tool, Upstream
-from gateway.errors import UpstreamError
+from connectors.billing import billing
+from connectors.crm import crm
+from connectors.tickets import tickets
+from gateway.connector import Tool
+from gateway.testing import Harness, assert_no_credential_seen, assert_preview_is_pure, assert_single_effect, human
 from tests.acme import API_KEY, Acme
-from tests.connectors.loopback import Loopback, ReadsOnly
 
-TOOLS: dict[str, Tool] = {**billing.tools, **crm.tools, **tickets.tools}
-PART = Refund(invoice="inv_1001", cents=1_600, cause="not_received")
-WHOLE = Refund(invoice="inv_1002", cents=18_900, cause="duplicate")
-TOO_MUCH = Refund(invoice="inv_1004", cents=100, cause="damaged")
-MOVED = CustomerUpdate(customer="cus_mei", shipping_address="1-1-1 Daizawa, Setagaya, Tokyo", email="mei@new.example")
-SAME = CustomerUpdate(customer="cus_mei", name="Mei Tanaka")
-ANSWER = Reply(ticket="tic_2001", text="Your filters are on their way.")
-TOO_LATE = Reply(ticket="tic_2004", text="Hello?")
+pytestmark = pytest.mark.anyio
 
+CONNECTORS = (billing, crm, tickets)
+TOOLS: dict[str, Tool] = {name: tool for connector in CONNECTORS for name, tool in connector.tools.items()}
+PART = {"invoice": "inv_1001", "cents": 1_600, "cause": "not_received"}
+WHOLE = {"invoice": "inv_1002", "cents": 18_900, "cause": "duplicate"}
+TOO_MUCH = {"invoice": "inv_1004", "cents": 100, "cause": "damaged"}
+MOVED = {"customer": "cus_mei", "shipping_address": "1-1-1 Daizawa, Setagaya, Tokyo", "email": "mei@new.example"}
+SAME = {"customer": "cus_mei", "name": "Mei Tanaka"}
+ANSWER = {"ticket": "tic_2001", "text": "Your filters are on their way."}
+TOO_LATE = {"ticket": "tic_2004", "text": "Hello?"}
+ANOTHER = {
+    "billing_refund": ("/invoices/inv_1001/refunds", {"cents": 1, "reason": "counter", "reference": "another"}),
+    "tickets_reply": ("/tickets/tic_2001/replies", {"text": "Hello.", "reference": "another"}),
+}
+"""What somebody else writes to the same record."""
 
-def doing(acme: Acme, reference: str = "act-1") -> Upstream:
-    return Loopback(acme.url, API_KEY, reference)
-
-
-def looking(acme: Acme, reference: str = "act-1") -> Upstream:
-    return ReadsOnly(acme.url, API_KEY, reference)
-
-
-def run(tool: str, args: Input, upstream: Upstream) -> dict[str, Any]:
-    answer: dict[str, Any] = asyncio.run(_awaited(TOOLS[tool].run(args, upstream))).model_dump()
-    return answer
-
-
-def preview(tool: str, args: Input, upstream: Upstream) -> Preview:
-    previewer = TOOLS[tool].previewer
-    assert previewer
-    seen: Preview = asyncio.run(_awaited(previewer(args, upstream)))
-    return seen
+ATTEMPTS = {"billing_refund": 3, "tickets_reply": 1}
+"""How often the door sends one dispatch: billing deduplicates."""
+LONG_ENOUGH = 40.0
+"""Seconds after which a lookup that finds nothing is definite, for every tool."""
 
 
-def look_up(tool: str, args: Input, upstream: Upstream) -> tuple[str, Any]:
-    looker = TOOLS[tool].looker
-    assert looker
-    found = asyncio.run(_awaited(looker(args, upstream)))
-    return found.state, found.output and found.output.model_dump()
+@pytest.fixture
+async def gate(acme: Acme) -> AsyncIterator[Harness]:
+    """A gateway that allows everything."""
+    async with Harness(*CONNECTORS, upstream=acme, secret=API_KEY) as gate:
+        yield gate
+        await assert_no_credential_seen(gate)
 
 
-async def _awaited(answer: Any) -> Any:
-    return await answer
+def record(acme: Acme, args: dict[str, Any]) -> dict[str, Any]:
+    """The record that a write changes, without what moves by itself."""
+    kind = next(name for name in ("invoice", "customer", "ticket") if name in args)
+    found: dict[str, Any] = acme.client.get(f"/{kind}s/{args[kind]}").json()
+    if kind == "ticket":
+        found |= {"messages": len(found["messages"]), "last_message": found["messages"][-1]["text"]}
+    return {name: value for name, value in found.items() if name not in ("etag", "version")}
 
 
 @pytest.mark.parametrize(
-    ("tool", "args", "id"),
+    ("tool", "args"),
     [
-        ("billing_lookup_order", OrderQuery(order="ord_1001"), "ord_1001"),
-        ("billing_lookup_invoice", InvoiceQuery(invoice="inv_1001"), "inv_1001"),
-        ("crm_get_customer", CustomerQuery(customer="cus_ada"), "cus_ada"),
-        ("tickets_get_ticket", TicketQuery(ticket="tic_2001"), "tic_2001"),
+        ("billing_lookup_order", {"order": "ord_1001"}),
+        ("billing_lookup_invoice", {"invoice": "inv_1001"}),
+        ("crm_get_customer", {"customer": "cus_ada"}),
+        ("tickets_get_ticket", {"ticket": "tic_2001"}),
     ],
 )
-def test_a_read_gives_the_record_and_nothing_undeclared(acme: Acme, tool: str, args: Input, id: str) -> None:
+async def test_a_read_gives_the_record_and_nothing_undeclared(gate: Harness, tool: str, args: dict[str, Any]) -> None:
     """A read answers with its declared fields only: staff notes, warehouse and queue never leave the gateway."""
-    answer = run(tool, args, looking(acme))
-    assert answer["id"] == id
+    answer = (await gate.call(tool, args)).data or {}
+    assert answer["id"] in args.values()
     assert set(answer) == set(TOOLS[tool].output_model.model_fields)
     assert not {"staff_note", "warehouse", "card_last4", "queue", "etag"} & set(answer)
 
 
-def test_a_customer_is_found_by_email(acme: Acme) -> None:
+async def test_a_customer_is_found_by_email(gate: Harness) -> None:
     """An address finds its one customer, and an unknown one finds nobody without failing."""
-    found = run("crm_find_customer", EmailQuery(email="ada@lindqvist.example"), looking(acme))
-    assert found == {"customers": [{"id": "cus_ada", "name": "Ada Lindqvist"}]}
-    assert run("crm_find_customer", EmailQuery(email="no@body.example"), looking(acme)) == {"customers": []}
-
-
-def record(acme: Acme, args: Input) -> dict[str, Any]:
-    match args:
-        case Refund(invoice=invoice):
-            found: dict[str, Any] = acme.client.get(f"/invoices/{invoice}").json()
-        case CustomerUpdate(customer=customer):
-            found = acme.client.get(f"/customers/{customer}").json()
-        case Reply(ticket=ticket):
-            found = acme.client.get(f"/tickets/{ticket}").json()
-            found = found | {"messages": len(found["messages"]), "last_message": found["messages"][-1]["text"]}
-    return found
+    found = await gate.call("crm_find_customer", {"email": "ada@lindqvist.example"})
+    assert found.data == {"customers": [{"id": "cus_ada", "name": "Ada Lindqvist"}]}
+    assert (await gate.call("crm_find_customer", {"email": "no@body.example"})).data == {"customers": []}
 
 
 @pytest.mark.parametrize(
@@ -101,37 +88,41 @@ def record(acme: Acme, args: Input) -> dict[str, Any]:
         ("tickets_reply", ANSWER),
     ],
 )
-def test_what_is_previewed_is_what_happens(acme: Acme, tool: str, args: Input) -> None:
+async def test_what_is_previewed_is_what_happens(gate: Harness, acme: Acme, tool: str, args: dict[str, Any]) -> None:
     """A preview changes nothing (V-8), shows the true state before, and the state after that the write then makes."""
-    seen = preview(tool, args, looking(acme))
-    assert acme.mutating() == []
-    before = record(acme, args)
-    assert seen.changes
-    assert {change.field: change.before for change in seen.changes}.items() <= before.items()
-    run(tool, args, doing(acme))
-    after = record(acme, args)
-    assert {change.field: change.after for change in seen.changes}.items() <= after.items()
-    moved = {name for name in after if after[name] != before[name]} - {"etag", "version"}
-    assert moved == {change.field for change in seen.changes}
-    [arrival] = acme.mutating()
-    assert arrival["committed"]
+    await assert_preview_is_pure(gate, tool, args, record=lambda: record(acme, args))
+    assert len(acme.effects) == 1
+
+
+@pytest.mark.parametrize("answer_lost", [False, True])
+@pytest.mark.parametrize(
+    ("tool", "args"), [("billing_refund", PART), ("crm_update_customer", MOVED), ("tickets_reply", ANSWER)]
+)
+async def test_an_equal_write_has_one_effect(gate: Harness, tool: str, args: dict[str, Any], answer_lost: bool) -> None:
+    """I-1: at once, again, and when the answer is lost; then the CRM, which cannot be asked, is unknown."""
+    outcome = await assert_single_effect(gate, tool, args, answer_lost=answer_lost)
+    assert outcome.status == ("unknown" if answer_lost and tool == "crm_update_customer" else "replayed")
 
 
 @pytest.mark.parametrize(("tool", "args"), [("billing_refund", TOO_MUCH), ("tickets_reply", TOO_LATE)])
-def test_what_would_be_refused_previews_no_change(acme: Acme, tool: str, args: Input) -> None:
+async def test_what_would_be_refused_previews_no_change(
+    gate: Harness, acme: Acme, tool: str, args: dict[str, Any]
+) -> None:
     """Where the upstream will refuse, the preview shows no change, and indeed nothing changes."""
-    assert preview(tool, args, looking(acme)).changes == ()
-    with pytest.raises(UpstreamError) as refused:
-        run(tool, args, doing(acme))
-    assert refused.value.status == 409
-    assert not any(entry["committed"] for entry in acme.journal())
+    previewed = await gate.call(tool, args, dry_run=True)
+    assert (previewed.status, previewed.diff) == ("previewed", [])
+    refused = await gate.call(tool, args)
+    assert (refused.status, refused.code) == ("failed", "upstream_rejected")
+    assert [entry["status"] for entry in acme.writes] == [409]
+    assert not acme.effects
 
 
-def test_an_update_to_the_same_values_previews_no_change(acme: Acme) -> None:
+async def test_an_update_to_the_same_values_previews_no_change(gate: Harness) -> None:
     """Only fields that differ are in the diff."""
-    assert preview("crm_update_customer", SAME, looking(acme)).changes == ()
+    assert (await gate.call("crm_update_customer", SAME, dry_run=True)).diff == []
 
 
+@pytest.mark.parametrize("drifts", [False, True])
 @pytest.mark.parametrize(
     ("tool", "args", "drift"),
     [
@@ -140,43 +131,72 @@ def test_an_update_to_the_same_values_previews_no_change(acme: Acme) -> None:
         ("tickets_reply", ANSWER, ("POST", "/tickets/tic_2001/replies", {"text": "A colleague was faster."})),
     ],
 )
-def test_drift_shows_in_the_witness(acme: Acme, tool: str, args: Input, drift: tuple[str, str, Any]) -> None:
+async def test_an_approval_is_for_the_record_as_it_was_shown(
+    acme: Acme, tool: str, args: dict[str, Any], drift: tuple[str, str, Any], drifts: bool
+) -> None:
     """The witness stays equal while the record does, and differs once somebody else changed it (semantics.md H-4)."""
-    first, again = preview(tool, args, looking(acme)), preview(tool, args, looking(acme))
-    assert first.witness == again.witness
-    method, path, body = drift
-    acme.client.request(method, path, json=body).raise_for_status()
-    assert preview(tool, args, looking(acme)).witness != first.witness
+    policy = {"tools": {tool: "hold"}, "approval": {"from": ["finance"], "count": 1}}
+    async with Harness(*CONNECTORS, upstream=acme, secret=API_KEY, policy=policy) as gate:
+        asked = await gate.call(tool, args)
+        assert asked.diff
+        if drifts:
+            method, path, body = drift
+            acme.client.request(method, path, json=body).raise_for_status()
+        assert (await gate.approve(asked, as_=human("fay", "finance"))).accepted
+        ended = await gate.settled(asked)
+        assert (ended.status, ended.code) == (("refused", "hold_stale") if drifts else ("done", None))
 
 
-def test_an_update_sends_the_given_fields_on_the_version_it_read(acme: Acme) -> None:
+async def test_an_update_sends_the_given_fields_on_the_version_it_read(gate: Harness, acme: Acme) -> None:
     """The PATCH carries only what was given, under If-Match."""
-    run("crm_update_customer", MOVED, doing(acme))
-    [patch] = acme.mutating()
+    await gate.call("crm_update_customer", MOVED)
+    [patch] = acme.writes
     assert set(patch["body"]) == {"shipping_address", "email"}
     assert "if-match" in patch["header_names"]
 
 
-def test_an_update_never_overwrites_another_edit(acme: Acme) -> None:
+async def test_an_update_never_overwrites_another_edit(gate: Harness, acme: Acme) -> None:
     """When the record moves between the read and the edit, the edit is refused with 412 and changes nothing."""
-
-    class Raced(Loopback):
-        async def patch(self, path: str, body: Any = None, *, if_match: str | None = None) -> Any:
-            await super().patch(path, {"phone": "+81 3 5550 0000"})
-            return await super().patch(path, body, if_match=if_match)
-
-    with pytest.raises(UpstreamError) as refused:
-        run("crm_update_customer", MOVED, Raced(acme.url, API_KEY))
-    assert refused.value.status == 412
+    acme.fault("wait_for_release", "before", method="PATCH")
+    update = asyncio.create_task(gate.call("crm_update_customer", MOVED))
+    await asyncio.to_thread(acme.wait_for_parked)
+    acme.client.patch("/customers/cus_mei", json={"phone": "+81 3 5550 0000"}).raise_for_status()
+    acme.release()
+    assert (await update).code == "upstream_rejected"
+    assert [entry["status"] for entry in acme.writes] == [412, 200]
     assert acme.client.get("/customers/cus_mei").json()["email"] == "mei@tanaka.example"
 
 
 @pytest.mark.parametrize(("tool", "args"), [("billing_refund", PART), ("tickets_reply", ANSWER)])
-def test_a_lookup_tells_done_from_not_done(acme: Acme, tool: str, args: Input) -> None:
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_lookup_tells_done_from_not_done(
+    gate: Harness, acme: Acme, tool: str, args: dict[str, Any], happened: bool
+) -> None:
     """A lookup finds its own write with the answer the caller would have had, and no other's (semantics.md I-11)."""
-    assert look_up(tool, args, looking(acme)) == ("not_done", None)
-    made = run(tool, args, doing(acme))
-    assert look_up(tool, args, looking(acme)) == ("done", made)
-    assert look_up(tool, args, looking(acme, "act-2")) == ("not_done", None)
-    run(tool, args, doing(acme))
-    assert look_up(tool, args, looking(acme)) == ("ambiguous", None)
+    path, body = ANOTHER[tool]
+    acme.client.post(path, json=body).raise_for_status()
+    acme.forget()
+    acme.fault("drop_after" if happened else "drop_before", method="POST", times=ATTEMPTS[tool])
+    lost = await gate.call(tool, args)
+    assert lost.status == "unknown"
+    await gate.advance(LONG_ENOUGH)
+    ended = await gate.settled(lost)
+    if happened:
+        assert ended.status == "done"
+        assert set(ended.data or {}) == set(TOOLS[tool].output_model.model_fields)
+    else:
+        assert (ended.status, ended.code) == ("failed", "upstream_failed")
+    assert len(acme.effects) == happened
+
+
+@pytest.mark.parametrize(("tool", "args"), [("billing_refund", PART), ("tickets_reply", ANSWER)])
+async def test_a_lookup_that_finds_two_tells_nothing(
+    gate: Harness, acme: Acme, tool: str, args: dict[str, Any]
+) -> None:
+    """Two writes under one reference are nothing to choose from: the outcome stays unknown, for an operator."""
+    acme.fault("drop_after", method="POST", times=ATTEMPTS[tool])
+    lost = await gate.call(tool, args)
+    sent = acme.writes[0]
+    acme.client.post(sent["path"], json=sent["body"]).raise_for_status()
+    await gate.advance(LONG_ENOUGH)
+    assert (await gate.call("get_action", {"action_id": lost.action_id})).status == "unknown"

@@ -12,7 +12,8 @@ from gateway.connector import Connector
 from gateway.errors import CredentialUnavailable, StartupError, UpstreamError
 from gateway.model import Mode
 from gateway.outbound.egress import EgressRefused, base_of, checked_path
-from tests.doorway import CANARY, Safe, doorway, failure
+from gateway.testing.secrecy import MemoryVault
+from tests.doorway import CANARY, REFERENCE, doorway, failure
 from tests.misbehaving import hang, reply, wire
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +27,7 @@ async def test_a_preview_and_a_lookup_cannot_write(verb: str, changed: dict[str,
         mine = at.write(**changed)
         error = await failure(getattr(mine, verb)("/orders"))
         assert (error.code, error.effect, error.sent) == ("egress_blocked", "none", False)
-        assert (upstream.connections, at.safe.reads, mine.wrote) == (0, 0, False)
+        assert (upstream.connections, at.vault.reads, mine.wrote) == (0, 0, False)
         assert await mine.get("/orders") == {}
 
 
@@ -138,7 +139,7 @@ async def test_an_upstream_without_a_credential_gets_none() -> None:
 
 async def test_without_a_credential_nothing_goes_out() -> None:
     """C-3, S32: a vault that has nothing to lend fails closed."""
-    async with wire() as upstream, doorway(upstream.port, safe=Safe(None)) as at:
+    async with wire() as upstream, doorway(upstream.port, vault=MemoryVault({})) as at:
         mine = at.write()
         with pytest.raises(CredentialUnavailable):
             await mine.post("/orders")
@@ -149,10 +150,10 @@ async def test_a_refused_credential_is_read_anew_for_the_next_call() -> None:
     """C-3: a 401 invalidates; a rotated credential is picked up without waiting for the cache."""
     async with wire(reply(401), reply()) as upstream, doorway(upstream.port) as at:
         assert (await failure(at.write().post("/orders"))).status == 401
-        at.safe.value = "rotated-credential-2"
+        at.vault.values[REFERENCE] = "rotated-credential-2"
         await at.write().post("/orders")
         assert upstream.arrivals[1].headers["authorization"] == "Bearer rotated-credential-2"
-        assert at.safe.reads == 2
+        assert at.vault.reads == 2
 
 
 PATHS = [
@@ -194,7 +195,7 @@ async def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
     async with wire() as upstream, doorway(upstream.port) as at:
         error = await failure(at.write().delete(path))
         assert (error.code, error.effect, error.sent) == ("egress_blocked", "none", False)
-        assert (upstream.connections, at.safe.reads) == (0, 0)
+        assert (upstream.connections, at.vault.reads) == (0, 0)
 
 
 @pytest.mark.parametrize("path", ["/a", "/a/b.c", "/a..b", "/...", "/v1:run", "/a%C3%A9", "/~u/$x,y=z&w+v*"])

@@ -79,7 +79,7 @@ async def test_a_vault_that_closes_between_two_attempts_leaves_the_outcome_unkno
     async with wire() as upstream, doorway(upstream.port, **KEYED) as at:
 
         async def rotate_and_close(writer: asyncio.StreamWriter) -> bool:
-            at.safe.value = None
+            at.vault.values.clear()
             at.broker.invalidate(at.connector.credential or "")
             return False
 

@@ -1,0 +1,106 @@
+"""The assertions of `gateway.testing` hold for an honest connector, and catch each way in which one is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.testing import (
+    Harness,
+    Request,
+    assert_no_credential_seen,
+    assert_preview_is_pure,
+    assert_single_effect,
+)
+from tests.testing.library import LOAN, Library, hasty, keyed, looked, plain
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_honest_preview_is_pure() -> None:
+    """V-8: nothing was written, and what was shown is what the call then does."""
+    library = Library()
+    async with Harness(plain, upstream=library) as gate:
+        outcome = await assert_preview_is_pure(gate, "plain_lend", LOAN, record=library.record)
+        assert (outcome.status, library.record()["loans"]) == ("done", 1)
+
+
+@pytest.mark.parametrize(
+    ("tool", "complaint"),
+    [
+        ("hasty_peek", r"the preview of hasty_peek is failed \(egress_blocked: POST is refused"),
+        ("hasty_boast", "promises days as 15, and it became 14"),
+        ("hasty_hide", r"changed \['loans'\], which its preview does not show"),
+        ("hasty_twice", "the preview of hasty_twice is refused"),
+    ],
+)
+async def test_a_preview_that_is_not_pure_is_caught(tool: str, complaint: str) -> None:
+    """One that writes, promises too much, hides something, or is not there: each is named."""
+    library = Library()
+    async with Harness(hasty, upstream=library) as gate:
+        with pytest.raises(AssertionError, match=complaint):
+            await assert_preview_is_pure(gate, tool, LOAN, record=library.record)
+
+
+@pytest.mark.parametrize("connector", [plain, keyed, looked], ids=lambda connector: connector.name)
+async def test_an_equal_call_has_one_effect(connector) -> None:
+    """I-12: at once and again, whatever the upstream promises."""
+    async with Harness(connector, upstream=Library()) as gate:
+        outcome = await assert_single_effect(gate, f"{connector.name}_lend", LOAN)
+        assert (outcome.status, outcome.original_status) == ("replayed", "done")
+
+
+@pytest.mark.parametrize(
+    ("connector", "ending"), [(plain, "unknown"), (keyed, "replayed"), (looked, "replayed")], ids=lambda each: str(each)
+)
+async def test_a_lost_answer_has_one_effect(connector, ending: str) -> None:
+    """I-8, I-11: who deduplicates is asked again, who can be asked is looked up, and else nobody guesses."""
+    async with Harness(connector, upstream=Library()) as gate:
+        outcome = await assert_single_effect(gate, f"{connector.name}_lend", LOAN, answer_lost=True)
+        assert outcome.status == ending
+        assert outcome.data == (None if ending == "unknown" else {"loan": "l1"})
+
+
+async def test_a_second_effect_is_caught() -> None:
+    """A connector that writes twice in one call is not once."""
+    async with Harness(hasty, upstream=Library()) as gate:
+        with pytest.raises(AssertionError, match="6 equal calls of hasty_twice had 2 effects"):
+            await assert_single_effect(gate, "hasty_twice", LOAN)
+
+
+async def test_a_call_that_does_nothing_is_not_once_either() -> None:
+    """A refused call has no effect, so the test that was meant to see one fails, and says why."""
+    async with Harness(plain, upstream=Library()) as gate:
+        with pytest.raises(AssertionError, match=r"had 0 effects; the last is failed .*superstitious"):
+            await assert_single_effect(gate, "plain_lend", {**LOAN, "days": 13})
+
+
+async def test_no_credential_is_seen_even_when_the_upstream_repeats_it() -> None:
+    """V-6, C-6: an echo is taken out of the answer and of everything the gateway keeps."""
+    library = Library()
+
+    @library.route("GET /books/{book}/echo")
+    def echo(request: Request) -> object:
+        return request.headers
+
+    library.books["b1"]["id"] = "as yet unknown"
+    async with Harness(plain, upstream=library) as gate:
+        library.books["b1"]["id"] = f"Bearer {gate.secret}"
+        assert (await gate.call("plain_book", {"book": "b1"})).data["id"] == "Bearer [redacted]"
+        await assert_no_credential_seen(gate)
+
+
+@pytest.mark.parametrize("place", ["answers", "log", "file stray.txt", "ledger"])
+async def test_a_credential_that_is_seen_is_caught(place: str) -> None:
+    """The search finds it in each of the places that it looks through."""
+    async with Harness(plain, upstream=Library()) as gate:
+        hidden = gate.secret.encode().hex()
+        if place == "answers":
+            gate.answers.append({"data": hidden})
+        elif place == "log":
+            gate.logs.append(hidden)
+        elif place == "ledger":
+            await gate.app.store.write(lambda tx: tx.ledger.append("CONFIG", tenant="default", policy=hidden))
+        else:
+            (gate.folder / "stray.txt").write_text(hidden)
+        with pytest.raises(AssertionError, match=f"the credential is in the {'file' if place == 'ledger' else place}"):
+            await assert_no_credential_seen(gate)
