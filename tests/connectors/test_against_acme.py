@@ -99,7 +99,7 @@ async def test_what_is_previewed_is_what_happens(gate: Harness, acme: Acme, tool
     ("tool", "args"), [("billing_refund", PART), ("crm_update_customer", MOVED), ("tickets_reply", ANSWER)]
 )
 async def test_an_equal_write_has_one_effect(gate: Harness, tool: str, args: dict[str, Any], answer_lost: bool) -> None:
-    """I-1: at once, again, and when the answer is lost; then the CRM, which cannot be asked, is unknown."""
+    """I-12: at once, again, and when the answer is lost; then the CRM, which cannot be asked, is unknown."""
     outcome = await assert_single_effect(gate, tool, args, answer_lost=answer_lost)
     assert outcome.status == ("unknown" if answer_lost and tool == "crm_update_customer" else "replayed")
 
