@@ -42,6 +42,7 @@ from gateway.tools.published import Published
 from gateway.wire.carried import carried_by
 from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
+from gateway.wire.pages import Pages, page, paged
 from gateway.wire.results import call_result
 from gateway.wire.sessions import Session, Sessions, SessionServer, announce
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
@@ -49,8 +50,6 @@ from gateway.wire.watched import Watched
 
 logger = logging.getLogger(__name__)
 
-LIST_TTL_MS: Final = 60_000
-"""How long a client may keep the list; changes are announced before that."""
 
 _TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
 """What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
@@ -109,7 +108,7 @@ class _Face:
         self._sessions = sessions
         self._structured = structured_content
         self._progress_seconds = progress_seconds
-        self._listings: OrderedDict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = OrderedDict()
+        self._listings: OrderedDict[tuple[str, tuple[str, ...]], Pages] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self._bus)
         self.knows = gateway.knows
@@ -120,10 +119,10 @@ class _Face:
         offered = sorted(self._gateway.offered(principal), key=lambda tool: tool.name)
         key = self._gateway.catalogue_version(principal), tuple(tool.name for tool in offered)
         if key not in self._listings:
-            self._listings[key] = [self._listed(tool) for tool in offered]
+            self._listings[key] = paged([self._listed(tool) for tool in offered])
             if len(self._listings) > _LISTINGS_KEPT:
                 self._listings.popitem(last=False)
-        return {"resultType": "complete", "tools": self._listings[key], "ttlMs": LIST_TTL_MS, "cacheScope": "private"}
+        return page(self._listings[key], params.cursor)
 
     async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         exchange = self._exchange(ctx)

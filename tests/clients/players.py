@@ -1,0 +1,132 @@
+"""How the story is played with each official client: an address and a key go in, what it handed on comes out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+from mcp import ClientSession, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import PaginatedRequestParams
+
+from tests.clients.story import SHORT, Handed, Played, Step, filled
+from tests.node import environment, modules, node, program
+
+STATELESS = "2026-07-28"
+SECONDS = 60.0
+
+Player = Callable[[str, str, Sequence[Step]], Played]
+
+PLAY = Path(__file__).with_name("play.mjs")
+
+
+def python(era: str) -> Player:
+    """The Python SDK's `ClientSession`, which validates what it is given against the listed schema."""
+
+    async def play(url: str, key: str, steps: Sequence[Step]) -> Played:
+        handed: dict[str, Handed] = {}
+        raised: dict[str, int | str] = {}
+        async with (
+            httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=SECONDS) as http,
+            streamable_http_client(url, http_client=http) as (reading, writing),
+            ClientSession(reading, writing) as session,
+        ):
+            await (session.discover() if era == STATELESS else session.initialize())
+            listed = await session.list_tools()
+            tools = list(listed.tools)
+            while listed.next_cursor is not None:
+                listed = await session.list_tools(params=PaginatedRequestParams(cursor=listed.next_cursor))
+                tools += listed.tools
+            for step in steps:
+                try:
+                    result = await session.call_tool(step["tool"], filled(step["arguments"], handed))
+                except MCPError as error:
+                    raised[step["name"]] = error.error.code
+                else:
+                    text = "".join(block.text for block in result.content)
+                    handed[step["name"]] = Handed(text, result.structured_content, bool(result.is_error))
+        dumped = (tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools)
+        return Played({tool["name"]: tool for tool in dumped}, handed, raised)
+
+    return lambda url, key, steps: anyio.run(play, url, key, steps)
+
+
+def typescript(sdk: int, era: str) -> Player:
+    """`@modelcontextprotocol/sdk` 1.x, or `@modelcontextprotocol/client` 2.x: one Node process for the whole story."""
+
+    def play(url: str, key: str, steps: Sequence[Step]) -> Played:
+        told = {"sdk": sdk, "era": era, "modules": str(modules()), "url": url, "key": key, "steps": list(steps)}
+        ran = subprocess.run(
+            [node(), PLAY],
+            input=json.dumps(told),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        said = json.loads(ran.stdout)
+        return Played(
+            {tool["name"]: tool for tool in said["tools"]},
+            {name: Handed(**handed) for name, handed in said["handed"].items()},
+            said["raised"],
+        )
+
+    return play
+
+
+def inspector(url: str, key: str, steps: Sequence[Step]) -> Played:
+    """`inspector --cli`, which runs one request and ends: so it plays only the short story."""
+    listed = inspected(url, key, "--method", "tools/list", "--strict")
+    handed: dict[str, Handed] = {}
+    raised: dict[str, int | str] = {}
+    for step in steps:
+        if step["name"] not in SHORT:
+            continue
+        arguments = json.dumps(filled(step["arguments"], handed))
+        named = ("--method", "tools/call", "--tool-name", step["tool"], "--tool-args-json", arguments)
+        answer = inspected(url, key, *named)
+        if "result" in answer:
+            result = answer["result"]
+            text = "".join(block["text"] for block in result["content"])
+            handed[step["name"]] = Handed(text, result.get("structuredContent"), result.get("isError", False))
+        else:
+            raised[step["name"]] = answer["error"]["code"]
+    return Played({tool["name"]: tool for tool in listed["result"]["tools"]}, handed, raised)
+
+
+def inspected(url: str, key: str, *words: str, era: str = "legacy") -> Any:
+    """One run of the inspector: the JSON it printed, on stdout or as its error on stderr.
+
+    Args:
+        era: `legacy`, as it has it by itself, or `modern`.
+    """
+    ran = subprocess.run(
+        [
+            *(*program("inspector"), "--cli", url, "--transport", "http", "--protocol-era", era),
+            *("--header", f"Authorization: Bearer {key}", "--format", "json", "--quiet", *words),
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return json.loads(ran.stdout or ran.stderr)
+
+
+CLIENTS: dict[str, Player] = {
+    "python-2025-11-25": python("2025-11-25"),
+    "python-2026-07-28": python(STATELESS),
+    "typescript-1": typescript(1, "2025-11-25"),
+    "typescript-2-2025-11-25": typescript(2, "2025-11-25"),
+    "typescript-2-2026-07-28": typescript(2, STATELESS),
+    "inspector": inspector,
+}
+"""The official clients, each in the eras that it speaks."""
