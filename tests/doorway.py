@@ -14,7 +14,7 @@ import pytest
 from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import UpstreamError
 from gateway.model import Mode, Permit, Risk
-from gateway.outbound.door import Door, Engine
+from gateway.outbound.door import Door, EngineFor
 from gateway.outbound.upstream import GatedUpstream
 from gateway.redact import Redactor
 from gateway.testing.secrecy import MemoryVault, captured
@@ -77,7 +77,7 @@ async def doorway(
     port: int,
     *,
     base_url: str | None = None,
-    engine: Engine | None = None,
+    engine: EngineFor | None = None,
     vault: MemoryVault | None = None,
     credential: str | None = REFERENCE,
     internal: bool = True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import httpx
@@ -19,8 +20,8 @@ from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode, Permit
 from gateway.outbound.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
 from gateway.outbound.egress import EgressRefused, base_of
-from gateway.outbound.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused
-from gateway.outbound.pacing import Pace, retrying
+from gateway.outbound.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused, Response
+from gateway.outbound.pacing import Pace, repeated
 from gateway.outbound.template import Template, template_of
 from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
 from gateway.redact import Redactor
@@ -30,7 +31,7 @@ from vault.secret import Secret
 
 log = logging.getLogger(__name__)
 
-Engine: TypeAlias = Callable[[Connector], httpx.AsyncBaseTransport]
+EngineFor: TypeAlias = Callable[[Connector], AiohttpEngine]
 
 _CONNECT_SECONDS: Final = 5.0
 _TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
@@ -70,10 +71,10 @@ class Door:
     Args:
         broker: lends the credential, at the last moment.
         redactor: learns every credential before it is used, and cleans every answer.
-        engine: makes a connector's transport; `AiohttpEngine` by default.
+        engine: makes what carries a connector's requests; `AiohttpEngine` by default.
     """
 
-    def __init__(self, broker: Lender, redactor: Redactor, *, engine: Engine | None = None) -> None:
+    def __init__(self, broker: Lender, redactor: Redactor, *, engine: EngineFor | None = None) -> None:
         self._broker = broker
         self._redactor = redactor
         self._engine = engine or _aiohttp_engine
@@ -108,7 +109,7 @@ class Door:
         self._lanes.clear()
 
 
-def _aiohttp_engine(connector: Connector) -> httpx.AsyncBaseTransport:
+def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
     return AiohttpEngine(internal=connector.internal, max_body=strict_json.MAX_BYTES)
 
 
@@ -124,7 +125,7 @@ def _through(passage: _Passage) -> Ask:
 class _Lane:
     """What the calls to one connector share."""
 
-    def __init__(self, connector: Connector, engine: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, connector: Connector, engine: AiohttpEngine) -> None:
         self.base = base_of(connector)
         self.engine = engine
         self.pace = Pace(calls_per_second=connector.calls_per_second, max_concurrent=connector.max_concurrent)
@@ -160,10 +161,12 @@ class _Passage:
                 raise blocked(f"{method} is refused: this call may only read.")
             number = None if method == "GET" else self._writes.number()
             template = self._template(method, path, query, body, if_match, number)
-            budget = self._lane.pace.budget
-            budget.earn()
-            again = retrying(budget, repeatable=self._repeatable(template), deadline=self._deadline)
-            return await again(self._attempt, template, number)
+            return await repeated(
+                partial(self._attempt, template, number),
+                budget=self._lane.pace.budget,
+                repeatable=self._repeatable(template),
+                deadline=self._deadline,
+            )
         except (UpstreamError, CredentialUnavailable) as failure:
             if self._writes.wrote and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
                 raise after_a_write(failure) from None
@@ -250,10 +253,14 @@ class _Passage:
         left = self._deadline - asyncio.get_running_loop().time()
         if left <= 0:
             return not_sent("There was no time left to send it.")
-        timeout = {"connect": min(_CONNECT_SECONDS, left), "total": left}
         try:
-            response = await self._lane.engine.handle_async_request(
-                _signed(template, self._connector.auth, secret, timeout)
+            response = await self._lane.engine.send(
+                template.method,
+                template.url,
+                _signed(template, self._connector.auth, secret),
+                template.body,
+                connect=min(_CONNECT_SECONDS, left),
+                total=left,
             )
         except AddressRefused as refused:
             return blocked(f"The gateway does not connect to this host. {refused}")
@@ -261,37 +268,30 @@ class _Passage:
             return not_sent(f"The system of record cannot be reached. {failure}")
         except httpx.TransportError as failure:
             return unanswered(f"The system of record did not answer. {failure}", mutates=template.mutates)
-        return await self._received(response)
+        return self._received(response)
 
-    async def _received(self, response: httpx.Response) -> Answer:
-        status, retry_after = response.status_code, seconds_of(response.headers.get("Retry-After"))
+    def _received(self, response: Response) -> Answer:
+        status, retry_after = response.status, seconds_of(response.retry_after)
         if status == 401:
             log.error("credential_rejected", extra={"tool": self._tool.name, "credential": self._permit.credential})
             if self._permit.credential is not None:
                 self._broker.invalidate(self._permit.credential)
-        try:
-            body = await response.aread()
-        except BodyRefused as refused:
-            return Answer(status, retry_after, None, flaw=str(refused))
-        except httpx.TransportError as broken:
-            return Answer(status, retry_after, None, flaw=str(broken), broke_off=True)
-        finally:
-            await response.aclose()
-        clean, echoed = self._redactor.scrub_bytes(body)
+        if not isinstance(response.body, bytes):
+            broke_off = not isinstance(response.body, BodyRefused)
+            return Answer(status, retry_after, None, flaw=str(response.body), broke_off=broke_off)
+        clean, echoed = self._redactor.scrub_bytes(response.body)
         if echoed:
             said = {"connector": self._connector.name, "tool": self._tool.name, "action_id": self._permit.action_id}
             log.warning("upstream_echoed_credential", extra=said)
         return Answer(status, retry_after, clean)
 
 
-def _signed(template: Template, auth: str, secret: Secret | None, timeout: dict[str, float]) -> httpx.Request:
-    """A copy that carries the credential, made for one attempt and kept by nobody (semantics.md C-5)."""
+def _signed(template: Template, auth: str, secret: Secret | None) -> list[tuple[str, str]]:
+    """The headers with the credential among them, made for one attempt and kept by nobody (semantics.md C-5)."""
     headers = list(template.headers)
     if secret is not None:
         if auth == "bearer":
             headers.append(("Authorization", f"Bearer {secret.expose()}"))
         else:
             headers.append((auth, secret.expose()))
-    return httpx.Request(
-        template.method, template.url, headers=headers, content=template.body, extensions={"timeout": timeout}
-    )
+    return headers

@@ -1,6 +1,6 @@
-"""The engine of the outbound door: httpx's types over aiohttp, and one answer to "could it have been sent?".
+"""The engine of the outbound door: one request over aiohttp, and one answer to "could it have been sent?".
 
-Why it is our own, and not `httpx-aiohttp`: docs/decisions/0002-outbound-engine.md.
+Its failures are httpx's exceptions. Why it is our own: docs/decisions/0002-outbound-engine.md.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import asyncio
 import math
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
 
 import aiohttp
 import httpx
@@ -30,7 +31,6 @@ MAX_BODY: Final = 2 * 1024 * 1024
 _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
-_UNFRAMED: Final = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 
 
 class AddressRefused(httpx.ConnectError):
@@ -41,7 +41,18 @@ class BodyRefused(httpx.DecodingError):
     """The answer's body is too large, or encoded though the gateway asked for it plain."""
 
 
-class AiohttpEngine(httpx.AsyncBaseTransport):
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back."""
+
+    status: int
+    retry_after: str | None
+    """The header of that name."""
+    body: bytes | httpx.RequestError
+    """Or why it could not be read: `BodyRefused`, or the connection broke."""
+
+
+class AiohttpEngine:
     """Sends one request once: no redirect, no second try, no cookie, no proxy, no compression.
 
     Belongs to one event loop, and opens its connections there on the first request.
@@ -67,10 +78,15 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         self._resolve = resolve or _ask_the_system
         self._session: aiohttp.ClientSession | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer's head; its body is read, bounded, by `aread()`.
+    async def send(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, *, connect: float, total: float
+    ) -> Response:
+        """The whole answer.
 
-        `request.extensions["timeout"]` holds seconds as httpx has them, and `total`: for everything, body included.
+        Args:
+            url: percent-encoded.
+            connect: seconds in which there must be a connection.
+            total: seconds for everything, the answer's body included.
 
         Raises:
             AddressRefused, httpx.ConnectError, httpx.ConnectTimeout: nothing was sent.
@@ -79,41 +95,76 @@ class AiohttpEngine(httpx.AsyncBaseTransport):
         attempt = _Attempt()
         failure: httpx.TransportError
         try:
-            self._check_literal(request.url.host)
+            target = URL(url, encoded=True)
+            self._check_literal(target.raw_host or "")
             response = await self._open_session().request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=[
-                    (name.decode("ascii"), value.decode("latin-1"))
-                    for name, value in request.headers.raw
-                    if name.lower() not in _UNFRAMED
-                ],
-                data=request.content or None,
+                method,
+                target,
+                headers=headers,
+                data=body or None,
                 allow_redirects=False,
-                timeout=_timeout_of(request),
+                # aiohttp rounds longer ones up by as much as a second
+                timeout=aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf),
                 middlewares=(attempt,),
                 trace_request_ctx=attempt,
             )
         except asyncio.CancelledError as cancelled:
             # This frame and those below hold the signed headers, which are not handed on.
-            del request
+            del headers
             raise cancelled.with_traceback(None) from None
         except httpx.TransportError as known:
             failure = known.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - the boundary to aiohttp: whatever it raises, `connected` decides
             failure = attempt.translate(error)
         else:
-            return httpx.Response(
-                response.status, headers=response.raw_headers, stream=_BoundedBody(response, self._max_body)
-            )
+            del headers
+            return await self._received(response)
         # Outside of `except`: an exception that hung on this one would carry the signed headers in its frames.
-        del request
+        del headers
         raise failure
 
     async def aclose(self) -> None:
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+    async def _received(self, response: aiohttp.ClientResponse) -> Response:
+        """The answer with its body, read once and at most `max_body` bytes of it."""
+        body: bytes | httpx.RequestError
+        try:
+            body = await self._body(response)
+        except asyncio.CancelledError as cancelled:
+            # What came back remembers what was sent, signed headers included.
+            response.close()
+            del response
+            raise cancelled.with_traceback(None) from None
+        except httpx.RequestError as broken:
+            broken.__traceback__ = None
+            body = broken
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+        return Response(response.status, response.headers.get("Retry-After"), body)
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        encodings = [value.strip().lower() for value in response.headers.getall("Content-Encoding", ())]
+        if any(encoding not in ("", "identity") for encoding in encodings):
+            raise BodyRefused("The answer's body is compressed, which the gateway did not ask for.")
+        too_large = BodyRefused(f"The answer's body is larger than {self._max_body} bytes.")
+        if (response.content_length or 0) > self._max_body:
+            raise too_large
+        body = bytearray()
+        try:
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > self._max_body:
+                    raise too_large
+        except TimeoutError:
+            raise httpx.ReadTimeout("The answer's body did not arrive in time.") from None
+        except (aiohttp.ClientError, OSError):
+            raise httpx.ReadError("The answer's body broke off.") from None
+        return bytes(body)
 
     def _check_literal(self, host: str) -> None:
         """Addresses in a URL pass by the resolver, so they are checked here."""
@@ -196,43 +247,6 @@ async def _note_connection(
     context.trace_request_ctx.connected = True
 
 
-class _BoundedBody(httpx.AsyncByteStream):
-    """An answer's body, read once and at most `limit` bytes of it."""
-
-    def __init__(self, response: aiohttp.ClientResponse, limit: int) -> None:
-        self._response = response
-        self._limit = limit
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        encodings = [value.strip().lower() for value in self._response.headers.getall("Content-Encoding", [])]
-        if any(encoding not in ("", "identity") for encoding in encodings):
-            self._refuse("The answer's body is compressed, which the gateway did not ask for.")
-        if (self._response.content_length or 0) > self._limit:
-            self._refuse(f"The answer's body is larger than {self._limit} bytes.")
-        seen = 0
-        try:
-            async for chunk in self._response.content.iter_any():
-                seen += len(chunk)
-                if seen > self._limit:
-                    self._refuse(f"The answer's body is larger than {self._limit} bytes.")
-                yield chunk
-        except TimeoutError:
-            raise httpx.ReadTimeout("The answer's body did not arrive in time.") from None
-        except (aiohttp.ClientError, OSError):
-            raise httpx.ReadError("The answer's body broke off.") from None
-
-    async def aclose(self) -> None:
-        """Hand the connection back when the body was read to its end, else close it."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-    def _refuse(self, message: str) -> NoReturn:
-        self._response.close()
-        raise BodyRefused(message)
-
-
 class _CheckedResolver(AbstractResolver):
     """Resolves a host and hands on nothing, unless the gateway may connect to each of its addresses.
 
@@ -276,13 +290,3 @@ def _refuse_unless_allowed(address: str, internal: bool) -> None:
 async def _ask_the_system(host: str, port: int) -> list[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-def _timeout_of(request: httpx.Request) -> aiohttp.ClientTimeout:
-    seconds: dict[str, float | None] = request.extensions.get("timeout", {})
-    return aiohttp.ClientTimeout(
-        total=seconds.get("total"),
-        connect=seconds.get("connect"),
-        sock_read=seconds.get("read"),
-        ceil_threshold=math.inf,  # aiohttp rounds longer ones up by as much as a second
-    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from gateway.errors import UpstreamError
 from gateway.outbound.answers import not_sent
+
+T = TypeVar("T")
 
 MAX_RETRIES: Final = 2
 _SHARE: Final = 0.1
@@ -80,11 +82,14 @@ class Pace:
         Raises:
             UpstreamError: not sent; the event loop's clock passed `deadline` before.
         """
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._free.acquire()
-        except TimeoutError:
-            raise not_sent(_NO_TURN) from None
+        if self._free.locked():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise not_sent(_NO_TURN) from None
+        else:
+            await self._free.acquire()
         try:
             await self._smooth(deadline)
             yield
@@ -101,13 +106,29 @@ class Pace:
             raise not_sent(_NO_TURN) from None
 
 
-def retrying(budget: RetryBudget, *, repeatable: Callable[[UpstreamError], bool], deadline: float) -> AsyncRetrying:
-    """Calls a function up to twice again: with full jitter, within the budget, never past `deadline`.
+async def repeated(
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    budget: RetryBudget,
+    repeatable: Callable[[UpstreamError], bool],
+    deadline: float,
+) -> T:
+    """Make an attempt, and up to twice again: with full jitter, within the budget, never past `deadline`.
 
     Args:
         repeatable: whether the same request may be made again after this failure.
         deadline: on the event loop's clock.
+
+    Raises:
+        UpstreamError: of the last attempt.
     """
+    budget.earn()
+    try:
+        return await attempt()
+    except UpstreamError as failure:
+        if not repeatable(failure):
+            raise
+        failures = [failure]
 
     def give_up(state: RetryCallState) -> bool:
         if state.attempt_number > MAX_RETRIES:
@@ -116,12 +137,18 @@ def retrying(budget: RetryBudget, *, repeatable: Callable[[UpstreamError], bool]
             return True
         return not budget.spend()
 
-    return AsyncRetrying(
+    async def following() -> T:
+        # The first attempt is told, and not made, here: a call that works pays nothing for retries.
+        if failures:
+            raise failures.pop()
+        return await attempt()
+
+    return await AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, UpstreamError) and repeatable(error)),
         wait=_wait,
         stop=give_up,
         reraise=True,
-    )
+    )(following)
 
 
 _jitter: Final = wait_random_exponential(multiplier=_FIRST_BACKOFF, max=_LONGEST_BACKOFF)

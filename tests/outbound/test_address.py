@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.connector import Connector
-from gateway.outbound.door import Engine
+from gateway.outbound.door import EngineFor
 from gateway.outbound.egress import address_refusal
 from gateway.outbound.engine import AddressRefused, AiohttpEngine
 from tests.doorway import doorway, failure
@@ -97,7 +97,7 @@ def test_a_public_address_is_reached(address: str, internal: bool) -> None:
     assert address_refusal(address, internal=internal) is None
 
 
-def resolving(*answers: list[str], tls: ssl.SSLContext | None = None) -> tuple[Engine, list[str]]:
+def resolving(*answers: list[str], tls: ssl.SSLContext | None = None) -> tuple[EngineFor, list[str]]:
     """An engine whose resolver gives these answers in turn, and the names it was asked for."""
     asked: list[str] = []
 
@@ -105,7 +105,7 @@ def resolving(*answers: list[str], tls: ssl.SSLContext | None = None) -> tuple[E
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    def engine(connector: Connector) -> httpx.AsyncBaseTransport:
+    def engine(connector: Connector) -> AiohttpEngine:
         return AiohttpEngine(internal=connector.internal, resolve=resolve, tls=tls)
 
     return engine, asked
@@ -142,7 +142,7 @@ async def test_an_address_in_the_url_is_checked_too(host: str) -> None:
     engine = AiohttpEngine()
     async with wire() as upstream:
         with pytest.raises(AddressRefused):
-            await engine.handle_async_request(httpx.Request("GET", f"http://{host}:{upstream.port}/"))
+            await engine.send("GET", f"http://{host}:{upstream.port}/", [], b"", connect=5, total=5)
         assert upstream.connections == 0
     await engine.aclose()
 
@@ -153,7 +153,7 @@ async def test_an_address_in_disguise_is_never_connected_to(host: str) -> None:
     engine = AiohttpEngine()
     async with wire() as upstream:
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
-            await engine.handle_async_request(httpx.Request("GET", f"http://{host}:{upstream.port}/"))
+            await engine.send("GET", f"http://{host}:{upstream.port}/", [], b"", connect=5, total=5)
         assert upstream.connections == 0
     await engine.aclose()
 

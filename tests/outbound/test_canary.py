@@ -145,14 +145,13 @@ async def test_the_engine_hands_on_no_frame_that_holds_the_signature(act: Act) -
     engine = AiohttpEngine(internal=True)
     async with wire(act) as upstream:
         ended = await outcome(
-            engine.handle_async_request(
-                httpx.Request(
-                    "POST",
-                    f"http://127.0.0.1:{upstream.port}/",
-                    headers={"X-Api-Key": CANARY},
-                    content=b"{}",
-                    extensions={"timeout": {"total": 0.3}},
-                )
+            engine.send(
+                "POST",
+                f"http://127.0.0.1:{upstream.port}/",
+                [("X-Api-Key", CANARY)],
+                b"{}",
+                connect=0.3,
+                total=0.3,
             )
         )
         assert isinstance(ended, httpx.TransportError)

@@ -140,11 +140,10 @@ async def test_the_engine_never_sends_anything_twice(method: str) -> None:
     engine = AiohttpEngine(internal=True)
     async with wire(reply(), close) as upstream:
         url = f"http://127.0.0.1:{upstream.port}/"
-        kept = await engine.handle_async_request(httpx.Request("GET", url))
-        await kept.aread()
+        assert (await engine.send("GET", url, [], b"", connect=5, total=5)).status == 200
         for arrivals in (2, 3):
             with pytest.raises(httpx.TransportError) as caught:
-                await engine.handle_async_request(httpx.Request(method, url))
+                await engine.send(method, url, [], b"", connect=5, total=5)
             assert not isinstance(caught.value, NOT_SENT)
             assert len(upstream.arrivals) == arrivals
         assert upstream.connections == 2
