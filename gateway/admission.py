@@ -6,11 +6,10 @@ has written (semantics.md L-1, I-6). Everything here is synchronous and runs on 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from gateway import holds, repeats
+from gateway.bodies import Body
 from gateway.errors import Refusal
 from gateway.keyring import Keyring
 from gateway.lines import facts
@@ -40,6 +39,15 @@ _LEASE_MARGIN = 15.0
 @dataclass(frozen=True, slots=True)
 class LookFirst:
     """The call will be held, and its reviewers need a preview: make one, and ask for admission again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the call said, sealed before the transaction begins."""
+
+    arguments: Body
+    context: Body
+    """What a reviewer, or a later run, needs beside the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,8 @@ class Admission:
             Refusal: already on the ledger.
             LedgerUnavailable: nothing was recorded, so nothing may go out.
         """
-        body = json.dumps(action.arguments, ensure_ascii=False).encode()
-        sealed = self._keyring.seal(action.id, "arguments", body)
-        verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, sealed))
+        told = self._sealed(action, shown)
+        verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, told))
         if isinstance(verdict, Refusal):
             raise verdict
         return verdict
@@ -134,7 +141,7 @@ class Admission:
     # -- inside the transaction
 
     def _admit(
-        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, sealed: bytes
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: _Told
     ) -> Permit | Prior | LookFirst | Outcome | Refusal:
         refused = self._stopped(tx, action)
         if refused is not None:
@@ -146,15 +153,15 @@ class Admission:
             return prior
         opened = tx.tasks.seen(action.principal.tenant, action.principal.id, action.task)
         if action.mode is Mode.PREVIEW:
-            return self._intend(tx, action, decision, sealed, Event.PREVIEW)
+            return self._intend(tx, action, decision, told, Event.PREVIEW)
         if decision.verdict is Verdict.HOLD:
             if shown is None and action.tool.previewer is not None:
                 return LookFirst()
-            return self._hold(tx, action, decision, shown, sealed)
+            return self._hold(tx, action, decision, shown, told)
         over = self._over_time(tx, decision, opened) or self._over_budget(tx, action, decision)
         if over is not None:
             return self._refuse(tx, action, over)
-        return self._intend(tx, action, decision, sealed, Event.INTENT)
+        return self._intend(tx, action, decision, told, Event.INTENT)
 
     def _stopped(self, tx: Transaction, action: Action) -> Refusal | None:
         """Credential and switches, looked at by the very transaction that would let the call out (C-4, T-10)."""
@@ -171,7 +178,7 @@ class Admission:
         return self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
 
     def _hold(
-        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, sealed: bytes
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: _Told
     ) -> Outcome | Refusal:
         principal, terms = action.principal, decision.approval
         if terms is None:
@@ -190,8 +197,9 @@ class Admission:
         expires_at = tx.now + terms.expires * 1000
         digest = holds.digest(action, shown, decision.policy_hash)
         tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
-        tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._keep(terms.expires + terms.execute_within))
-        self._keep_context(tx, action, shown, terms.expires + terms.execute_within)
+        keep_ms = self._limits.keep_bodies + (terms.expires + terms.execute_within) * 1000
+        told.arguments.keep(tx, keep_ms)
+        told.context.keep(tx, keep_ms)
         tx.holds.add(
             action.id,
             principal.tenant,
@@ -282,7 +290,7 @@ class Admission:
                 metrics.charged(action, charge, tx.budgets.used(tenant, charge))
         return None
 
-    def _intend(self, tx: Transaction, action: Action, decision: Decision, sealed: bytes, event: Event) -> Permit:
+    def _intend(self, tx: Transaction, action: Action, decision: Decision, told: _Told, event: Event) -> Permit:
         tx.actions.add(
             action,
             State.DISPATCHING,
@@ -290,9 +298,9 @@ class Admission:
             instance=self._instance,
             lease_until=self._lease(tx, action),
         )
-        tx.bodies.put(action.id, "arguments", sealed, keep_ms=self._limits.keep_bodies)
+        told.arguments.keep(tx, self._limits.keep_bodies)
         if action.tool.writes:
-            self._keep_context(tx, action, None, 0)
+            told.context.keep(tx, self._limits.keep_bodies)
         line = tx.ledger.append(event, **facts(action, decision), fence=1)
         return self._permit(action, action.mode, 1, line.hash)
 
@@ -322,19 +330,17 @@ class Admission:
     def _lease(self, tx: Transaction, action: Action) -> int:
         return tx.now + int((action.tool.timeout + _LEASE_MARGIN) * 1000)
 
-    def _keep(self, seconds: int) -> int:
-        return self._limits.keep_bodies + seconds * 1000
-
-    def _keep_context(self, tx: Transaction, action: Action, shown: Shown | None, seconds: int) -> None:
-        """What a reviewer, or a later run, needs beside the arguments."""
-        context: dict[str, Any] = {
+    def _sealed(self, action: Action, shown: Shown | None) -> _Told:
+        context = {
             "reason": action.reason,
             "evidence": list(action.evidence),
             "given": sorted(action.given),
             "diff": shown.changes if shown else None,
         }
-        raw = json.dumps(context, ensure_ascii=False).encode()
-        tx.bodies.put(action.id, "context", self._keyring.seal(action.id, "context", raw), keep_ms=self._keep(seconds))
+        return _Told(
+            Body.seal(self._keyring, action.id, "arguments", action.arguments),
+            Body.seal(self._keyring, action.id, "context", context),
+        )
 
 
 def _then(decision: Decision) -> str | None:

@@ -110,6 +110,7 @@ class App:
             instance=self.instance,
             checkpointer=self.checkpointer,
             on_change=self._store_changed,
+            keep_bodies=keep,
         )
         self._list_listeners: list[Callable[[], Awaitable[None]]] = []
         self._loops: list[asyncio.Task[None]] = []

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from gateway.errors import HoldgateError
+from gateway.bodies import opened
 from gateway.keyring import Keyring
 from gateway.model import Effect, Evidence, Mode, Principal, State
 from gateway.store.protocol import Store
@@ -42,18 +39,3 @@ def _one(tx: Transaction, keyring: Keyring, principal: Principal, id: str, at: i
         return None
     fields = {**(outcome.get("data") or {}), **arguments}
     return Evidence(id, row.tool, row.task, max(0.0, (at - row.settled_at) / 1000), fields)
-
-
-def opened(tx: Transaction, keyring: Keyring, action_id: str, kind: str) -> dict[str, Any] | None:
-    """A stored body, decrypted; None when it is no longer kept.
-
-    Raises:
-        HoldgateError: it was tampered with.
-    """
-    sealed = tx.bodies.get(action_id, kind)
-    if sealed is None:
-        return None
-    body = json.loads(keyring.open(action_id, kind, sealed))
-    if not isinstance(body, dict):
-        raise HoldgateError(f"The stored {kind} of {action_id} is not a JSON object.")
-    return body

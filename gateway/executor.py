@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
-from gateway import canonical
+from gateway import canonical, replies
 from gateway.connector import Found, Preview, Tool, Upstream
-from gateway.errors import CODES, AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
+from gateway.errors import AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
 from gateway.lines import facts
-from gateway.model import Action, Event, Mode, Outcome, Permit, Retry, Shown, State, Status
+from gateway.model import Action, Ended, Event, Mode, Outcome, Permit, Shown, State
 from gateway.returned import returned
+from gateway.settle import Settlement
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
@@ -54,21 +53,6 @@ class Door(Protocol):
     def open(self, tool: Tool, permit: Permit, *, deadline: float) -> OpenUpstream:
         """Args: deadline: `time.monotonic()` seconds after which nothing may be waited for."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a dispatch ended, before it is recorded."""
-
-    state: State
-    code: str | None = None
-    message: str | None = None
-    data: dict[str, Any] | None = None
-    content: tuple[Mapping[str, Any], ...] = ()
-    retry_after_ms: int | None = None
-    credential_version: str | None = None
-    frees_claim: bool = False
-    """Nothing arrived upstream, or nothing was done: the same key may run again."""
 
 
 class Executor:
@@ -149,43 +133,25 @@ class Executor:
 
         A write whose end cannot be written down is unknown to everybody who asks; a read is simply not answered.
         """
-        outcome = self._outcome(action, ended)
-        body = json.dumps(_kept(outcome), ensure_ascii=False).encode()
-        sealed = self._keyring.seal(action.id, "outcome", body)
+        settlement = Settlement(self._keyring, action, ended, keep_ms=self._keep_bodies)
+        event = Event.RECONCILE if how else Event.OUTCOME
+        told = {**facts(action), "how": how or None, "ms": round(seconds * 1000)}
 
         def record(tx: Transaction) -> bool:
             try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and can_be_told(action.tool) else None
-            if not tx.actions.settle(action.id, fence, ended.state, code=ended.code, try_at=try_at):
-                return False
-            if ended.state is not State.UNKNOWN:
-                tx.bodies.put(action.id, "outcome", sealed, keep_ms=self._keep_bodies)
-                (tx.budgets.settle if ended.state is State.SUCCEEDED else tx.budgets.release)(action.id)
-            if ended.frees_claim or (ended.state is State.FAILED and action.key is not None and action.key.derived):
-                tx.actions.give_back(action.id)
-            tx.ledger.append(
-                Event.RECONCILE if how else Event.OUTCOME,
-                **facts(action),
-                how=how or None,
-                status=str(outcome.status),
-                state=str(ended.state),
-                code=ended.code,
-                credential_version=ended.credential_version,
-                body=hashlib.sha256(sealed).hexdigest(),
-                ms=round(seconds * 1000),
-            )
-            return True
+            return settlement.record(tx, fence, event, try_at=try_at, **told)
 
         try:
             recorded = await self._store.write(record)
         except LedgerUnavailable:
             log.error("outcome_not_recorded", extra={"action": action.id, "tool": action.tool.name})
-            return _unrecorded(action)
+            return replies.unrecorded(action)
         if not recorded:
             log.warning("late_outcome_dropped", extra={"action": action.id, "fence": fence})
         elif ended.state is State.UNKNOWN:
             metrics.became_unknown(action.tool.name, "unanswered")
         log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
-        return outcome
+        return settlement.outcome
 
     async def _dispatch(self, action: Action, permit: Permit) -> Ended:
         tool = action.tool
@@ -219,31 +185,6 @@ class Executor:
         except CredentialUnavailable as missing:
             return Ended(State.FAILED, "credential_unavailable", str(missing))
         return Ended(State.SUCCEEDED, data={"changes": shown.changes})
-
-    def _outcome(self, action: Action, ended: Ended) -> Outcome:
-        if ended.state is State.SUCCEEDED and action.mode is Mode.PREVIEW:
-            changes = (ended.data or {})["changes"]
-            return Outcome(
-                Status.PREVIEWED,
-                action.id,
-                diff=changes,
-                message="Nothing was changed. This is what the call would do now, from a verified read of the record.",
-                next="To do it, make the same call without dry_run.",
-            )
-        if ended.state is State.SUCCEEDED:
-            return Outcome(
-                Status.DONE, action.id, data=ended.data, code=ended.code, message=ended.message, content=ended.content
-            )
-        code = CODES[ended.code or "internal_error"]
-        return Outcome(
-            Status.UNKNOWN if ended.state is State.UNKNOWN else Status.FAILED,
-            action.id,
-            code=code.name,
-            message=ended.message,
-            next=code.next,
-            retry=code.retry,
-            retry_after_ms=ended.retry_after_ms,
-        )
 
 
 def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> Ended:
@@ -282,27 +223,6 @@ def _unknown(upstream: OpenUpstream, message: str) -> Ended:
     return Ended(State.UNKNOWN, "outcome_unknown", message, credential_version=upstream.credential_version)
 
 
-def _unrecorded(action: Action) -> Outcome:
-    if action.tool.writes and action.mode is Mode.RUN:
-        return Outcome(
-            Status.UNKNOWN,
-            action.id,
-            code="outcome_unknown",
-            message="The call was sent, but its outcome could not be recorded.",
-            next=CODES["outcome_unknown"].next,
-            retry=Retry.NO,
-        )
-    code = CODES["ledger_unavailable"]
-    return Outcome(
-        Status.FAILED,
-        action.id,
-        code=code.name,
-        message="The answer could not be recorded, so it is not handed over.",
-        next=code.next,
-        retry=code.retry,
-    )
-
-
 def can_be_told(tool: Tool) -> bool:
     """Whether the gateway can find out by itself how an unknown write ended."""
     return tool.looker is not None or tool.connector.idempotency_header is not None
@@ -315,19 +235,6 @@ def _shown(preview: Preview) -> Shown:
     ]
     witness = hashlib.sha256(canonical.dumps(preview.witness)).hexdigest()
     return Shown(changes, witness, hashlib.sha256(canonical.dumps(changes)).hexdigest())
-
-
-def _kept(outcome: Outcome) -> dict[str, Any]:
-    """What of an outcome is kept for replays."""
-    return {
-        "status": str(outcome.status),
-        "data": outcome.data,
-        "diff": outcome.diff,
-        "code": outcome.code,
-        "message": outcome.message,
-        "next": outcome.next,
-        "content": outcome.content,
-    }
 
 
 def _milliseconds(seconds: float | None) -> int | None:

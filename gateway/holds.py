@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway import canonical
+from gateway.lines import later_facts
 from gateway.model import Action, ApprovalFactor, ApprovalTerms, Event, HoldState, Kind, Principal, Role, Shown
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
@@ -135,7 +136,7 @@ def vote(
         refused = f"The hold is {hold.state} already."
     if refused is None and shown != hold.digest:
         refused = "What you were shown is not what is asked now; look again."
-    facts = {"tenant": row.tenant, "action": row.id, "principal": voter.id, "tool": row.tool, "task": row.task}
+    facts = later_facts(row, voter.id)
     if refused is not None:
         tx.ledger.append(Event.VOTE, **facts, verdict=verdict, accepted=False, why=refused)
         return Vote(False, hold.state, refused)
@@ -147,9 +148,7 @@ def vote(
     if not satisfied(terms, eligible_approvers(tx, row, hold, terms)):
         return Vote(True, HoldState.PENDING, "Approved by you; more approvals are needed.")
     tx.holds.move(row.id, HoldState.PENDING, HoldState.APPROVED, execute_by=tx.now + terms.execute_within * 1000)
-    tx.ledger.append(
-        Event.HOLD_DECIDED, tenant=row.tenant, action=row.id, tool=row.tool, task=row.task, state="approved"
-    )
+    tx.ledger.append(Event.HOLD_DECIDED, **later_facts(row, None), state="approved")
     return Vote(True, HoldState.APPROVED, "Approved; the gateway runs it now.")
 
 
@@ -162,16 +161,7 @@ def close(
     tx.actions.refuse_held(row.id, code)
     if code in _FREES_CLAIM:
         tx.actions.give_back(row.id)
-    tx.ledger.append(
-        Event.HOLD_DECIDED,
-        tenant=row.tenant,
-        action=row.id,
-        principal=by,
-        tool=row.tool,
-        task=row.task,
-        state=str(to),
-        code=code,
-    )
+    tx.ledger.append(Event.HOLD_DECIDED, **later_facts(row, by), state=str(to), code=code)
     return True
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.model import Action, Decision
+from gateway.store.actions import ActionRow
 
 
 def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
-    """What every ledger line about an action says: who, what, for which task, by which rules. No argument."""
+    """What every ledger line about a call says: who, what, for which task, by which rules. No argument."""
     known = {
         "action": action.id,
         "tenant": action.principal.tenant,
@@ -24,10 +25,27 @@ def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
         "schema": action.tool.schema_hash,
         "credential": action.tool.connector.credential,
         "evidence": list(action.evidence) or None,
-        "key_source": action.key.source if action.key else None,
+        "key_source": action.key_source,
         "client_call": action.carried.client_call_id,
         "claims": dict(action.carried.claims) or None,
     }
     if decision is not None:
         known |= {"policy": decision.policy_hash, "rules": [rule.id for rule in decision.rules]}
     return known
+
+
+def later_facts(row: ActionRow, by: str | None) -> dict[str, Any]:
+    """What a line says that is written when the call itself is over: which action, and whose doing this was.
+
+    Args:
+        by: the id of the principal who did it; None: nobody but time, or the gateway.
+    """
+    return {
+        "action": row.id,
+        "tenant": row.tenant,
+        "principal": by,
+        "tool": row.tool,
+        "effect": row.effect,
+        "mode": row.mode,
+        "task": row.task,
+    }

@@ -169,6 +169,11 @@ class Action:
     deadline: float
     """Seconds the caller is served before it is told `in_flight`."""
 
+    @property
+    def key_source(self) -> str | None:
+        """Where its key comes from; None for reads and previews."""
+        return self.key.source if self.key else None
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -383,6 +388,24 @@ class State(StrEnum):
     def terminal(self) -> bool:
         """Whether nothing can change any more."""
         return self in (State.SUCCEEDED, State.FAILED, State.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an action ended, before it is recorded."""
+
+    state: State
+    code: str | None = None
+    message: str | None = None
+    data: dict[str, Any] | None = None
+    content: tuple[Mapping[str, Any], ...] = ()
+    """What lies beside the data, as MCP spells it."""
+    next: str | None = None
+    """What the caller should do, when it is more exact than the code's own."""
+    retry_after_ms: int | None = None
+    credential_version: str | None = None
+    frees_claim: bool = False
+    """Nothing arrived upstream, or nothing was done: the same key may run again."""
 
 
 class HoldState(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.bodies import opened
 from gateway.errors import HoldgateError
-from gateway.evidence import opened
 from gateway.keyring import Keyring
 from gateway.model import Action, Carried, Key, Mode, Task
 from gateway.store.actions import ActionRow

@@ -16,15 +16,16 @@ from gateway import holds
 from gateway.admission import Admission
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
-from gateway.executor import Ended, Executor, can_be_told
+from gateway.executor import Executor, can_be_told
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
-from gateway.lines import facts
-from gateway.model import Action, Event, HoldState, Permit, State
+from gateway.lines import facts, later_facts
+from gateway.model import Action, Ended, Event, HoldState, Permit, State
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy
 from gateway.recall import Lapsed, recall
+from gateway.settle import Settlement, did_not_happen
 from gateway.store.actions import ActionRow, is_write
 from gateway.store.holds import HoldRow
 from gateway.store.protocol import Store
@@ -44,6 +45,8 @@ _BACKOFF_MS = 2_000
 _KEYS_ARE_REMEMBERED_MS = 12 * 3_600_000
 """How long after its first use an upstream is trusted to know an idempotency key; common ones keep it for a day."""
 _TOMBSTONES_MS = 90 * 86_400_000
+_ORPHANED_WRITE = Ended(State.UNKNOWN, "outcome_unknown", "It was sent, and no answer came back.")
+_ORPHANED_READ = Ended(State.FAILED, "upstream_failed", "The gateway stopped before the answer came.")
 
 
 class Reconciler:
@@ -51,6 +54,7 @@ class Reconciler:
 
     Args:
         on_change: called in the event loop whenever the store has changed.
+        keep_bodies: milliseconds for which the answers are kept of what was found out here.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Reconciler:
         instance: Instance,
         checkpointer: Checkpointer,
         on_change: Callable[[], None],
+        keep_bodies: int,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -77,6 +82,7 @@ class Reconciler:
         self._instance = instance
         self._checkpointer = checkpointer
         self._on_change = on_change
+        self._keep_bodies = keep_bodies
         self._patience: dict[str, float] = {}
         """Per hold whose preview failed: not before this moment again."""
 
@@ -174,29 +180,16 @@ class Reconciler:
             if row.id not in overdue and self._instance.alive(row.instance):
                 continue
             write = is_write(row)
-            state = State.UNKNOWN if write else State.FAILED
-            code = "outcome_unknown" if write else "upstream_failed"
+            ended = _ORPHANED_WRITE if write else _ORPHANED_READ
             tool = self._catalogue.tools.get(row.tool)
             try_at = tx.now if write and tool is not None and can_be_told(tool) else None
-            if tx.actions.settle(row.id, row.fence, state, code=code, try_at=try_at):
-                if not write:
-                    tx.budgets.release(row.id)
-                tx.ledger.append(
-                    Event.RECONCILE,
-                    action=row.id,
-                    tenant=row.tenant,
-                    principal=row.principal,
-                    tool=row.tool,
-                    task=row.task,
-                    effect=row.effect,
-                    mode=row.mode,
-                    state=str(state),
-                    code=code,
-                    how="its process ended" if row.id not in overdue else "its lease ran out",
-                )
+            how = "its process ended" if row.id not in overdue else "its lease ran out"
+            told = later_facts(row, row.principal)
+            settlement = Settlement(self._keyring, row, ended, keep_ms=self._keep_bodies)
+            if settlement.record(tx, row.fence, Event.RECONCILE, try_at=try_at, **told, how=how):
                 if write:
                     metrics.became_unknown(row.tool if tool else metrics.UNKNOWN_TOOL, "orphaned")
-                log.warning("orphaned", extra={"action": row.id, "tool": row.tool, "state": str(state)})
+                log.warning("orphaned", extra={"action": row.id, "tool": row.tool, "state": str(ended.state)})
 
     async def _find_out(self, row: ActionRow) -> None:
         """Ask the upstream what became of an unknown write, or send it again where that is safe."""
@@ -255,8 +248,7 @@ def _ended(action: Action, found: Found, *, waited: int) -> Ended | None:
     if found.state == "done" and found.output is not None:
         return Ended(State.SUCCEEDED, data=found.output.model_dump(mode="json", exclude_none=True))
     if found.state == "not_done" and waited >= (action.tool.timeout + action.tool.settles_after) * 1000:
-        message = "It was looked up in the system of record: it did not happen."
-        return Ended(State.FAILED, "upstream_failed", message, frees_claim=True)
+        return did_not_happen("It was looked up in the system of record: it did not happen.")
     return None
 
 

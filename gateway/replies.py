@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+from gateway.bodies import opened
 from gateway.errors import CODES, Refusal
-from gateway.evidence import opened
 from gateway.keyring import Keyring
-from gateway.model import Action, Decision, HoldState, Mode, Outcome, Retry, Shown, State, Status, Verdict
+from gateway.model import Action, Decision, Ended, HoldState, Mode, Outcome, Retry, Shown, State, Status, Verdict
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 
@@ -104,6 +105,52 @@ def failed(code: str, message: str, action_id: str, retry_after_ms: int | None =
         retry=known.retry,
         retry_after_ms=retry_after_ms,
     )
+
+
+def ended(action_id: str, mode: Mode, how: Ended) -> Outcome:
+    """The answer to a call that ran, and to every repeat of it."""
+    if how.state is State.SUCCEEDED and mode is Mode.PREVIEW:
+        return Outcome(
+            Status.PREVIEWED,
+            action_id,
+            diff=(how.data or {})["changes"],
+            message="Nothing was changed. This is what the call would do now, from a verified read of the record.",
+            next="To do it, make the same call without dry_run.",
+        )
+    if how.state is State.SUCCEEDED:
+        return Outcome(Status.DONE, action_id, data=how.data, code=how.code, message=how.message, content=how.content)
+    code = CODES[how.code or "internal_error"]
+    return Outcome(
+        Status.UNKNOWN if how.state is State.UNKNOWN else Status.FAILED,
+        action_id,
+        code=code.name,
+        message=how.message,
+        next=how.next or code.next,
+        retry=code.retry,
+        retry_after_ms=how.retry_after_ms,
+    )
+
+
+def unrecorded(action: Action) -> Outcome:
+    """It ran, and how it ended could not be written down: a write is unknown to everybody, a read is not answered."""
+    if action.tool.writes and action.mode is Mode.RUN:
+        said = "The call was sent, but its outcome could not be recorded."
+        return _coded(Status.UNKNOWN, action.id, "outcome_unknown", said)
+    said = "The answer could not be recorded, so it is not handed over."
+    return _coded(Status.FAILED, action.id, "ledger_unavailable", said)
+
+
+def to_keep(outcome: Outcome) -> dict[str, Any]:
+    """What of an outcome is stored, for `_kept` to read."""
+    return {
+        "status": str(outcome.status),
+        "data": outcome.data,
+        "diff": outcome.diff,
+        "code": outcome.code,
+        "message": outcome.message,
+        "next": outcome.next,
+        "content": outcome.content,
+    }
 
 
 def foretold(outcome: Outcome, decision: Decision) -> Outcome:

@@ -44,7 +44,7 @@ def read_card(tx: Transaction, keyring: Keyring, id: str) -> Card:
     """
     import json
 
-    from gateway.evidence import opened
+    from gateway.bodies import opened
     from gateway.holds import terms_from_json
     from gateway.model import Event
 

@@ -85,18 +85,18 @@ def show(
     json_output: AsJson = False,
 ) -> None:
     """Tell the whole story of one action, in order."""
+    from gateway.bodies import Kind, opened
     from gateway.cli.output import emit
     from gateway.cli.short_ids import action_id
     from gateway.cli.story import print_story
-    from gateway.evidence import opened
 
     home = Invocation.of(ctx).home()
     keyring = keyring_of(home)
 
     def look(tx: Transaction) -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
         id = action_id(tx, home.settings.tenant, action)
-        kinds = ("arguments", "context", "outcome") if bodies else ()
-        kept = {kind: opened(tx, keyring, id, kind) for kind in kinds}
+        kinds: tuple[Kind, ...] = ("arguments", "context", "outcome") if bodies else ()
+        kept: dict[str, Any] = {kind: opened(tx, keyring, id, kind) for kind in kinds}
         return id, [_facts(line) for line in tx.ledger.lines(action=id)], kept
 
     with opened_store(home) as store:

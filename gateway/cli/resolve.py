@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,81 +46,33 @@ def resolve(
         if Role.OPERATOR not in operator.roles:
             raise HoldgateError(f"{operator.id} does not have the operator role. Use --as with one who does.")
         id = store.look(lambda tx: action_id(tx, home.settings.tenant, action))
-        keep = home.settings.limits.keep_answers_hours * 3_600_000
-        verdict = _Verdict(state, f"{os_user()} as {operator.id}", because[:500], keep)
-        row = store.transact(lambda tx: _settle(tx, keyring, id, verdict))
+        keep_ms = home.settings.limits.keep_answers_hours * 3_600_000
+        told = {"how": "operator", "by": f"{os_user()} as {operator.id}", "because": because[:500]}
+        row = store.transact(lambda tx: _settle(tx, keyring, id, state, keep_ms, told))
     if json_output:
         emit({"action_id": row.id, "tool": row.tool, "state": str(state)})
     else:
         say(f"{row.id} is {state} now." + ("" if state is State.SUCCEEDED else " The same call may be made again."))
 
 
-_EMPTY: dict[str, Any] = {"data": None, "diff": None, "code": None, "next": None}
-"""What a kept answer has in any case."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What an operator found, and who says so."""
-
-    state: State
-    by: str
-    because: str
-    keep_ms: int
-
-    def kept(self) -> dict[str, Any]:
-        """The answer that the caller and every repeat get from now on."""
-        from gateway.model import State, Status
-
-        if self.state is State.SUCCEEDED:
-            message = "An operator looked into the system of record: it was done. Its answer is not known."
-            return _EMPTY | {"status": str(Status.DONE), "message": message}
-        message = "An operator looked into the system of record: it did not happen."
-        return _EMPTY | {
-            "status": str(Status.FAILED),
-            "code": "upstream_failed",
-            "message": message,
-            "next": "The same call may be made again, if it is still wanted.",
-        }
-
-
-def _settle(tx: Transaction, keyring: Keyring, id: str, verdict: _Verdict) -> ActionRow:
-    import hashlib
-
-    from gateway.model import Event, State
+def _settle(tx: Transaction, keyring: Keyring, id: str, state: State, keep_ms: int, told: dict[str, str]) -> ActionRow:
+    from gateway.lines import later_facts
+    from gateway.model import Ended, Event, State
+    from gateway.settle import Settlement, did_not_happen
 
     row = tx.actions.get(id)
     if row is None:
         raise HoldgateError(f"There is no action {id}.")
-    kept = verdict.kept()
-    code = kept["code"]
-    if row.state is not State.UNKNOWN or not tx.actions.settle(id, row.fence, verdict.state, code=code):
+    if state is State.SUCCEEDED:
+        seen = "An operator looked into the system of record: it was done. Its answer is not known."
+        ended = Ended(State.SUCCEEDED, message=seen)
+    else:
+        ended = did_not_happen("An operator looked into the system of record: it did not happen.")
+    settlement = Settlement(keyring, row, ended, keep_ms=keep_ms)
+    facts = later_facts(row, row.principal) | told
+    if row.state is not State.UNKNOWN or not settlement.record(tx, row.fence, Event.RECONCILE, **facts):
         raise HoldgateError(
             f"{id} is {row.state}; only an action whose outcome is unknown can be resolved. "
             f"See it with `holdgate ledger show {id}`."
         )
-    sealed = keyring.seal(id, "outcome", json.dumps(kept).encode())
-    tx.bodies.put(id, "outcome", sealed, keep_ms=verdict.keep_ms)
-    if verdict.state is State.SUCCEEDED:
-        tx.budgets.settle(id)
-    else:
-        tx.budgets.release(id)
-        tx.actions.give_back(id)
-    tx.ledger.append(
-        Event.RECONCILE,
-        action=row.id,
-        tenant=row.tenant,
-        principal=row.principal,
-        tool=row.tool,
-        task=row.task,
-        effect=row.effect,
-        mode=row.mode,
-        state=str(verdict.state),
-        status=kept["status"],
-        code=code,
-        body=hashlib.sha256(sealed).hexdigest(),
-        how="operator",
-        by=verdict.by,
-        because=verdict.because,
-    )
     return row

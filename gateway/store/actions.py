@@ -93,7 +93,7 @@ class Actions:
                 "task_source": action.task.source,
                 "on_behalf_of": action.principal.on_behalf_of,
                 "key_digest": key.digest if key else None,
-                "key_source": action.key.source if action.key else None,
+                "key_source": action.key_source,
                 "fingerprint": action.fingerprint,
                 "twin": action.twin,
                 "schema_hash": action.tool.schema_hash,
