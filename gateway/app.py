@@ -79,7 +79,7 @@ class App:
         self.api_keys = ApiKeys(self.store)
         keep = limits.keep_answers_hours * 3_600_000
         throttle, rate = Throttle(), Rate(limits.calls_per_minute, 60.0)
-        self.executor = Executor(self.store, self.keyring, self.door, keep_bodies=keep)
+        self.executor = Executor(self.store, self.keyring, self.door, self.redactor.scrub, keep_bodies=keep)
         admission = Admission(
             self.store,
             self.keyring,

@@ -5,7 +5,8 @@ header, no retry and no HTTP import; `upstream` is the only thing it can reach. 
 `<connector>_<function>` everywhere: on the wire, in policies and on the ledger.
 
 Beside its data a tool may show an `Image`, an `Audio` or a `Document`:
-`return Chart(points=12).with_content(Image(png, "image/png"))`.
+`return Chart(points=12).with_content(Image(png, "image/png"))`. One that takes long may say how far it has come:
+`async def export(args: Export, upstream: Upstream, caller: Caller) -> Exported`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
+from gateway.caller import Caller
 from gateway.content import Audio, Document, Image
 from gateway.errors import StartupError
 from gateway.model import Effect, Risk
@@ -33,6 +35,7 @@ from gateway.tool import (
 __all__ = [
     "JSON",
     "Audio",
+    "Caller",
     "Change",
     "Connector",
     "Document",
@@ -143,8 +146,10 @@ class Connector:
         hints = get_type_hints(function)
         parameters = list(inspect.signature(function).parameters)
         input_model, output_model = hints.get(parameters[0] if parameters else ""), hints.get("return")
-        if not (inspect.iscoroutinefunction(function) and len(parameters) == 2):
+        if not (inspect.iscoroutinefunction(function) and len(parameters) in (2, 3)):
             raise StartupError(f"Tool {name} must be `async def {function.__name__}(args, upstream)`.", file=where)
+        if len(parameters) == 3 and hints.get(parameters[2]) is not Caller:
+            raise StartupError(f"Tool {name}: the third parameter must be annotated as the Caller.", file=where)
         if not (isinstance(input_model, type) and issubclass(input_model, Input)):
             raise StartupError(f"Tool {name}: the first parameter must be annotated with an Input model.", file=where)
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
@@ -162,6 +167,7 @@ class Connector:
             input_model=input_model,
             output_model=output_model,
             run=function,
+            talks=len(parameters) == 3,
             **declared,
         )
         self.tools[name] = tool

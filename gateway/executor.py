@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from gateway import canonical, replies
 from gateway.connector import Found, Preview, Tool, Upstream
+from gateway.conversation import Clean, Conversation
 from gateway.errors import AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
 from gateway.lines import facts
@@ -58,10 +59,11 @@ class Door(Protocol):
 class Executor:
     """Owns every dispatch under way. A caller may leave; the dispatch stays (semantics.md I-9)."""
 
-    def __init__(self, store: Store, keyring: Keyring, door: Door, *, keep_bodies: int) -> None:
+    def __init__(self, store: Store, keyring: Keyring, door: Door, clean: Clean, *, keep_bodies: int) -> None:
         self._store = store
         self._keyring = keyring
         self._door = door
+        self._clean = clean
         self._keep_bodies = keep_bodies
         self._running: dict[str, asyncio.Task[Any]] = {}
 
@@ -160,7 +162,8 @@ class Executor:
         except UpstreamError as shut:
             return Ended(State.FAILED, shut.code, shut.message, frees_claim=True)
         try:
-            answer = returned(tool, await tool.run(action.args, upstream))
+            caller = (Conversation(tool.name, action.client, self._clean),) if tool.talks else ()
+            answer = returned(tool, await tool.run(action.args, upstream, *caller))
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:

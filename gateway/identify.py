@@ -53,6 +53,7 @@ class Identifier:
             evidence=resolved.evidence,
             carried=call.carried,
             deadline=min(call.timeout or _CLIENTS_PATIENCE, tool.timeout + 5.0),
+            client=call.client,
         )
 
     def _key(self, resolved: Resolved, principal: Principal, task: Task, arguments: str) -> Key | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from gateway.caller import Client
     from gateway.connector import Tool
 
 ID_PATTERN = re.compile(r"^[a-z]{3}_[0-9a-f]{32}$")
@@ -107,6 +108,8 @@ class Call:
     carried: Carried = Carried()
     timeout: float | None = None
     """Seconds the client is willing to wait, if it said so."""
+    client: Client | None = field(default=None, compare=False, repr=False)
+    """Who hears what the tool says before its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,8 @@ class Action:
     carried: Carried
     deadline: float
     """Seconds the caller is served before it is told `in_flight`."""
+    client: Client | None = field(default=None, compare=False, repr=False)
+    """Who hears what the tool says before its answer; nobody, when it runs after an approval."""
 
     @property
     def key_source(self) -> str | None:

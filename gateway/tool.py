@@ -136,7 +136,8 @@ class Found:
         return cls("ambiguous")
 
 
-RunFunction: TypeAlias = Callable[[Any, Any], Awaitable[Output]]
+RunFunction: TypeAlias = Callable[..., Awaitable[Output]]
+"""`(args, upstream)`, or `(args, upstream, caller)`."""
 PreviewFunction: TypeAlias = Callable[[Any, Any], Awaitable[Preview]]
 LookupFunction: TypeAlias = Callable[[Any, Any], Awaitable[Found]]
 NaturalKeyFunction: TypeAlias = Callable[[Any], str]
@@ -162,6 +163,8 @@ class Tool:
     currency: str | None = None
     settles_after: float = 5.0
     """Seconds after which a lookup that finds nothing is definite."""
+    talks: bool = False
+    """Whether it takes its caller as a third parameter."""
     sensitive: frozenset[str] = frozenset()
     """Arguments whose value is personal: masked on approval pages and in the terminal."""
     previewer: PreviewFunction | None = None

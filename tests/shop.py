@@ -140,6 +140,9 @@ class Shop:
                 await callback()
         if invoice == "slow":
             await self._wait()
+        if invoice == "counted" and call.client is not None:
+            call.client.progress(7.0, 9.0, "Seven of nine.")
+            await self._wait()
         return OUTCOMES.get(invoice, OUTCOMES["done"])
 
     async def _wait(self) -> None:

@@ -18,14 +18,14 @@ PACKAGES = ("gateway", "vault", "connectors")
 FLAT_ROOMS = {
     "model": ("gateway", "gateway.model", "canonical"),
     "errors": ("gateway.errors",),
-    "connector": ("gateway.connector", "gateway.tool", "gateway.content"),
+    "connector": ("gateway.connector", "gateway.tool", "gateway.content", "gateway.caller"),
     "text": ("documents", "strict_json", "invisible"),
     "keys": ("keyring",),
     "watching": ("instances",),
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor", "bodies", "settle"),
-        *("lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
+        *("conversation", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
     "house": ("app", "setup", "settings", "serve", "standing", "connect"),
 }
@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "tools": "model errors connector text",
     "outbound": "model errors connector text telemetry redact vault",
     "call": "model errors connector keys telemetry watching store policy ledger tools",
-    "wire": "model errors text telemetry tools",
+    "wire": "model errors connector text telemetry tools",
     "house": "model errors connector text keys telemetry watching vault store policy identity ledger tools outbound"
     " redact call wire",
     "demo": "model errors keys telemetry watching vault store ledger house",
@@ -60,14 +60,14 @@ MAY_IMPORT = {
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 HOMES = {
-    "mcp": r"gateway\.(wire\.(mcp_server|pages|watched|sessions)|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(wire\.(mcp_server|pages|watched|sessions)|cli\.call|demo\.\w+)",
+    "mcp": r"gateway\.(wire\.(mcp_server|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(wire\.(mcp_server|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
     "httpx": r"gateway\.outbound\.(engine|door)",
     "aiohttp": r"gateway\.outbound\.engine",
     "yarl": r"gateway\.outbound\.engine",
     "rfc8785": r"gateway\.canonical",
-    "anyio": r"gateway\.(wire\.mcp_server|wire\.stdio_lines|cli\.call|demo\.\w+)",
+    "anyio": r"gateway\.(wire\.notices|wire\.stdio_lines|cli\.call|demo\.\w+)",
     "aiolimiter": r"gateway\.outbound\.pacing",
     "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",

@@ -5,16 +5,12 @@ It translates and decides nothing: a request becomes a `Call`, an `Outcome` beco
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, cast
 
-import anyio
 from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -26,9 +22,11 @@ from mcp_types import (
     INVALID_PARAMS,
     PARSE_ERROR,
     CallToolRequestParams,
+    EmptyResult,
     ErrorData,
     JSONRPCError,
     PaginatedRequestParams,
+    SetLevelRequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp
@@ -42,6 +40,7 @@ from gateway.tools.published import Published
 from gateway.wire.carried import carried_by
 from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
+from gateway.wire.notices import Notices
 from gateway.wire.pages import Pages, page, paged
 from gateway.wire.results import call_result
 from gateway.wire.sessions import Session, Sessions, SessionServer, announce
@@ -130,8 +129,9 @@ class _Face:
             if len(params.name) > _MAX_NAME:
                 raise UnknownTool(params.name)
             carried = self._carried(ctx, exchange.session)
-            call = Call(exchange.principal, params.name, dict(params.arguments or {}), carried)
-            outcome = await self._handled(ctx, call)
+            notices = Notices(ctx, exchange.session, every=self._progress_seconds)
+            call = Call(exchange.principal, params.name, dict(params.arguments or {}), carried, client=notices)
+            outcome = await notices.beside(self._gateway.handle(call))
         except UnknownTool as error:
             raise MCPError(INVALID_PARAMS, error.message) from None
         except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text
@@ -140,24 +140,11 @@ class _Face:
             exchange.answered.append(outcome.action_id)
         return call_result(outcome, structured_content=self._structured)
 
-    async def _handled(self, ctx: Context, call: Call) -> Outcome:
-        if not {"progressToken", "progress_token"} & (ctx.meta or {}).keys():
-            return await self._gateway.handle(call)
-        ticker = asyncio.create_task(self._tick(ctx))
-        try:
-            return await self._gateway.handle(call)
-        finally:
-            ticker.cancel()
-
-    async def _tick(self, ctx: Context) -> None:
-        """Say that the call is alive, so that a client's idle timeout starts anew; a quick call sends none."""
-        started = time.monotonic()
-        # The client may leave at any time, and then there is nobody to tell.
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            while True:
-                await asyncio.sleep(self._progress_seconds)
-                elapsed = round(time.monotonic() - started, 1)
-                await ctx.session.report_progress(elapsed, message=f"Still working after {elapsed:g} s.")
+    async def set_level(self, ctx: Context, params: SetLevelRequestParams) -> EmptyResult:
+        session = self._exchange(ctx).session
+        if session is not None:
+            session.level = params.level
+        return EmptyResult()
 
     def _exchange(self, ctx: Context) -> Exchange:
         """Who calls: on HTTP the credential's principal, on stdio the configured one."""
@@ -287,6 +274,8 @@ def _server(face: _Face, kind: type[Server[Any]]) -> Server[Any]:
     # Registered here and not above, because their results are ready dicts.
     server.add_request_handler("tools/call", CallToolRequestParams, face.call_tool)
     server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
+    if isinstance(server, SessionServer):
+        server.add_request_handler("logging/setLevel", SetLevelRequestParams, face.set_level)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
     server.middleware = [Watched(face.knows)]
     return server

@@ -20,6 +20,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.caller import Level
 from gateway.model import Principal, new_id
 from gateway.wire.http_answers import failure
 from gateway.wire.http_front import EXCHANGE
@@ -40,6 +41,8 @@ class Session:
     """Our own name for it, for tasks (semantics.md I-16); not the id that opens it."""
     line: ServerSession | None = None
     """Where it can be told something; None before its first request, and in the era that has no such line."""
+    level: Level = "info"
+    """What matters less is not sent to its client's log."""
     under_way: int = 0
     """Requests being served, an open event stream included."""
     used: float = 0.0

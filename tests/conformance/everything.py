@@ -6,7 +6,7 @@ What the suite also asks for and the gateway does not offer is in `expected-fail
 
 import asyncio
 
-from gateway.connector import Audio, Connector, Document, Image, Input, Output, Upstream
+from gateway.connector import Audio, Caller, Connector, Document, Image, Input, Output, Upstream
 
 test = Connector("test", base_url="https://nowhere.example")
 
@@ -39,15 +39,31 @@ async def error_handling(args: Nothing, upstream: Upstream) -> Said:
 
 
 @test.read()
-async def logging_tool(args: Nothing, upstream: Upstream) -> Said:
-    """Do some work, of which the client has asked for no log."""
-    return Said(text="Done, and nothing was logged to the client.")
+async def logging_tool(args: Nothing, upstream: Upstream, caller: Caller) -> Said:
+    """Say something for a log, which a client that has asked for none does not get."""
+    caller.tell("info", "Something happened.")
+    return Said(text="Done.")
 
 
-@test.read(timeout=30.0)
-async def tool_with_progress(args: Nothing, upstream: Upstream) -> Said:
-    """Take so long that the gateway gives three signs of life, as it does every 5 s for a client that asks."""
-    await asyncio.sleep(15.5)
+@test.read()
+async def tool_with_logging(args: Nothing, upstream: Upstream, caller: Caller) -> Said:
+    """Do some work, and say so line by line."""
+    caller.tell("info", "Tool execution started")
+    await asyncio.sleep(0.05)
+    caller.tell("info", "Tool processing data")
+    await asyncio.sleep(0.05)
+    caller.tell("info", "Tool execution completed")
+    return Said(text="Done, and logged to the client.")
+
+
+@test.read()
+async def tool_with_progress(args: Nothing, upstream: Upstream, caller: Caller) -> Said:
+    """Do some work, and say how far it has come."""
+    caller.progress(0, 100)
+    await asyncio.sleep(0.05)
+    caller.progress(50, 100)
+    await asyncio.sleep(0.05)
+    caller.progress(100, 100)
     return Said(text="Done after a while.")
 
 

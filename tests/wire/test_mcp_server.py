@@ -167,6 +167,23 @@ async def test_a_long_call_gives_signs_of_life_to_a_client_that_asked(gateway: S
     assert len(seen) >= 2
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_sign_of_life_is_never_behind_what_the_tool_said(gateway: Shop, port: int, era: str) -> None:
+    """Progress may only grow: what the gateway adds is a breath more than what the tool last said, of its total."""
+    seen: list[tuple[float, float | None]] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        seen.append((progress, total))
+        if len(seen) == 3:
+            gateway.proceed.set()
+
+    async with connected(port, era) as client:
+        await client.call_tool("shop_refund", {"invoice": "counted"}, progress_callback=heard)
+    assert seen[0] == (7.0, 9.0)
+    assert all(7.0 < progress < 7.1 and total == 9.0 for progress, total in seen[1:])
+    assert [progress for progress, _ in seen] == sorted({progress for progress, _ in seen})
+
+
 async def test_a_client_that_gives_up_cancels_its_call_and_counts_as_not_delivered(gateway: Shop, port: int) -> None:
     """I-9, I-15: the handler is cancelled (the pipeline shields what must finish), and nothing was handed over."""
     async with connected(port, "auto") as client:

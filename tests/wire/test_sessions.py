@@ -16,6 +16,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.wire.sessions import Sessions
+from tests.living import eventually
 from tests.shop import Shop, served
 
 BOT, CLERK = "token-of-the-bot", "token-of-the-clerk"
@@ -142,12 +143,19 @@ def test_a_principal_has_so_many_sessions_and_takes_no_others_room(login: Login)
 def test_a_silent_session_ends_and_makes_room(gateway: Shop) -> None:
     """A-8: after the idle time its id is unknown, and it counts no more."""
     clock = Clock()
-    with logins(gateway, Sessions(per_principal=1, idle_seconds=600, clock=clock)) as login:
+    sessions = Sessions(per_principal=1, idle_seconds=600, clock=clock)
+
+    def quiet() -> bool:
+        return not any(session.under_way for session in sessions.live())
+
+    with logins(gateway, sessions) as login:
         bot = login(BOT)
         old = bot.open()
+        assert eventually(quiet, "the opening to be over")
         clock.now = 599.0
         assert bot.call(old).status_code == 200
         assert bot.initialize().status_code == 429
+        assert eventually(quiet, "the last request to be over")
         clock.now += 600.0
         new = bot.open()
         assert bot.call(old).status_code == 404
