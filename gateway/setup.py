@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import StartupError
@@ -79,6 +80,31 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
+
+
+def write_new(files: Mapping[Path, str]) -> None:
+    """Write files, with their folders; all of them or, where one is there already, none.
+
+    Raises:
+        StartupError: naming the file that is there, or cannot be written.
+    """
+    for path in files:
+        if path.exists():
+            raise StartupError(
+                "There is a file already, and nothing is overwritten.",
+                file=str(path),
+                remedy="Choose another folder, or move the file away.",
+            )
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as broken:
+            raise StartupError(
+                f"The file cannot be written: {broken.strerror}.",
+                file=str(path),
+                remedy="Choose a folder that you may write to.",
+            ) from broken
 
 
 def _passphrase(home: Home, vault: LocalVaultSettings) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.invocation import CONFIG_FILE, AsJson
-from gateway.errors import StartupError
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -67,11 +66,13 @@ def init(
     """Write settings, policies and keys for a new gateway. Overwrites nothing."""
     from gateway.cli.output import emit, say
     from gateway.settings import Home
-    from gateway.setup import prepare
+    from gateway.setup import prepare, write_new
 
     settings = folder / CONFIG_FILE
     files = {settings: SETTINGS} | {folder / "policies" / name: _packaged(name) for name in POLICIES}
-    _write_all(files, folder / ".gitignore")
+    write_new(files)
+    if not (folder / ".gitignore").exists():
+        write_new({folder / ".gitignore": GITIGNORE})
     home = Home(settings)
     prepare(home)
     kept = _people(home)
@@ -94,28 +95,6 @@ def init(
 
 def _packaged(name: str) -> str:
     return resources.files("policies").joinpath(name).read_text(encoding="utf-8")
-
-
-def _write_all(files: dict[Path, str], gitignore: Path) -> None:
-    for path in files:
-        if path.exists():
-            raise StartupError(
-                "There is a file already, and init overwrites nothing.",
-                file=str(path),
-                remedy="Choose another folder, or move the file away.",
-            )
-    for path, text in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as broken:
-            raise StartupError(
-                f"The file cannot be written: {broken.strerror}.",
-                file=str(path),
-                remedy="Choose a folder that you may write to.",
-            ) from broken
-    if not gitignore.exists():
-        gitignore.write_text(GITIGNORE, encoding="utf-8")
 
 
 def _people(home: Home) -> dict[str, str]:

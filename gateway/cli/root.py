@@ -21,6 +21,7 @@ from gateway.cli import (
     initialise,
     keys,
     ledger,
+    new,
     policy,
     secret,
     serve,
@@ -98,6 +99,7 @@ def _options(
 
 
 app.command("init")(initialise.init)
+app.add_typer(new.app, name="new")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from gateway.connector import JSON, Tool
 from gateway.model import Outcome, State, Status
 from gateway.testing.harness import Harness
 from gateway.testing.secrecy import disguises
 
+Record: TypeAlias = Callable[[], Mapping[str, JSON] | Awaitable[Mapping[str, JSON]]]
+
 _CALLERS: Final = 5
 _LOOKS: Final = 6
 """How often the gateway asks for an unknown outcome before it leaves it to an operator."""
 
 
-async def assert_preview_is_pure(
-    gate: Harness, tool: str, arguments: Mapping[str, Any], *, record: Callable[[], Mapping[str, JSON]]
-) -> Outcome:
+async def assert_preview_is_pure(gate: Harness, tool: str, arguments: Mapping[str, Any], *, record: Record) -> Outcome:
     """A dry run sends no write and changes nothing, and its diff is exactly what the real call then does.
 
     Args:
         record: the record that the write changes, as the upstream has it now: field -> value, with at least every
-            field of the diff, and without what moves by itself, such as an etag. It is asked before and after.
+            field of the diff, and without what moves by itself, such as an etag. It is asked before and after, and
+            may be an async function, such as one that calls a read.
 
     Returns:
         The outcome of the real call, which is done.
@@ -32,16 +33,16 @@ async def assert_preview_is_pure(
     Raises:
         AssertionError: saying which of it does not hold.
     """
-    before, writes = dict(record()), len(gate.upstream.writes)
+    before, writes = await _now(record), len(gate.upstream.writes)
     previewed = await gate.call(tool, arguments, dry_run=True)
     _must(len(gate.upstream.writes) == writes, f"the preview of {tool} wrote to the upstream")
     _must(previewed.status is Status.PREVIEWED, f"the preview of {tool} is {_told(previewed)}")
-    _must(dict(record()) == before, f"the preview of {tool} changed the record")
+    _must(await _now(record) == before, f"the preview of {tool} changed the record")
     again = await gate.call(tool, arguments, dry_run=True)
     _must(again.diff == previewed.diff, f"two previews of {tool} differ: {previewed.diff} and {again.diff}")
     outcome = await gate.call(tool, arguments)
     _must(outcome.status is Status.DONE, f"{tool} is {_told(outcome)}")
-    after = dict(record())
+    after = await _now(record)
     shown = {change["field"]: change for change in previewed.diff or ()}
     for field, change in shown.items():
         _must(
@@ -100,6 +101,12 @@ async def assert_no_credential_seen(gate: Harness) -> None:
     for place, text in places.items():
         for disguise in disguises(gate.secret):
             _must(disguise not in text, f"the credential is in {place}")
+
+
+async def _now(record: Record) -> dict[str, JSON]:
+    """A copy, because the upstream may change its record in place."""
+    asked = record()
+    return dict(await asked if isinstance(asked, Awaitable) else asked)
 
 
 async def _found_out(gate: Harness, outcome: Outcome, tool: Tool) -> None:

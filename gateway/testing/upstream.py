@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -166,11 +167,17 @@ class FakeUpstream:
         self.idempotency_header = None
 
     def run(self, port: int) -> None:
-        """Serve on a port until Ctrl-C, to try a connector by hand; for programs, not for tests."""
+        """Serve on a port until Ctrl-C, and print what arrives: to try a connector by hand."""
+
+        async def answer(arrival: Arrival) -> Act:
+            act = await self._answer(arrival)
+            request = self.journal[-1]
+            print(f"{request.method} {request.path} -> {request.status}", file=sys.stderr, flush=True)
+            return act
 
         async def serve() -> None:
-            async with listening(self._answer, port=port):
-                print(f"A fake upstream at http://{HOST}:{port}; Ctrl-C stops it.", flush=True)
+            async with listening(answer, port=port):
+                print(f"A fake upstream at http://{HOST}:{port}; Ctrl-C stops it.", file=sys.stderr, flush=True)
                 await asyncio.Event().wait()
 
         try:

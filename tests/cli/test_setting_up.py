@@ -60,7 +60,7 @@ def test_a_fresh_home_serves_over_stdio_too(holdgate: Holdgate) -> None:
 def test_init_overwrites_nothing(home: Path, holdgate: Holdgate) -> None:
     """A second init in the same folder changes no file."""
     before = (home / "holdgate.yaml").read_bytes()
-    assert "overwrites nothing" in one_sentence(holdgate("init", str(home)), 3)
+    assert "nothing is overwritten" in one_sentence(holdgate("init", str(home)), 3)
     assert (home / "holdgate.yaml").read_bytes() == before
 
 
