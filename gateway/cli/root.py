@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from gateway import __version__
 from gateway.cli import (
     approvals,
+    backup,
     call,
     connect,
     demo,
@@ -103,6 +104,7 @@ app.add_typer(new.app, name="new")
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("backup")(backup.backup)
 app.command("connect")(connect.connect)
 app.add_typer(tools.app, name="tools")
 app.add_typer(policy.app, name="policy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def opened(path: Path) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as broken:
         raise StartupError(explain(broken, path), file=str(path), remedy=_remedy(broken)) from broken
     return connection
+
+
+def copy(path: Path, to: Path) -> int:
+    """Copy a database that others may be writing to, as it was at one moment. How many ledger lines it has.
+
+    Raises:
+        StartupError: it cannot be read, or not be written there.
+    """
+    try:
+        with closing(connect(path, read_only=True)) as source, closing(connect(to)) as target:
+            source.backup(target)  # in one step, from one snapshot: a writer is neither waited for nor kept waiting
+            (lines,) = target.execute("SELECT COUNT(*) FROM ledger").fetchone()
+        to.chmod(0o600)
+    except sqlite3.Error as broken:
+        raise StartupError(explain(broken, path), file=str(to), remedy=_remedy(broken)) from broken
+    return int(lines)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

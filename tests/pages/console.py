@@ -1,7 +1,7 @@
 """Runs the commands of a page as its reader would: in one shell, in order, comparing what is shown with what comes.
 
-In a page's `console` blocks a line behind `$ ` is a command, and the lines below it are what it prints. An action id
-in what is shown stands for the one that really came, there and in every later command; `…` stands for anything, and
+In a page's `console` blocks a line behind `$ ` is a command, and the lines below it are what it prints. An id of an
+action or a key stands for the one that really came, there and in every later command; `…` stands for anything, and
 lines may be left out. A command that ends with another code than 0 says so: `# exits 2`.
 """
 
@@ -18,7 +18,8 @@ from typing import Final, Self
 
 from tests.services import PATIENCE
 
-_ACTION: Final = re.compile(r"act_[0-9a-f]{32}")
+_ID: Final = re.compile(r"act_[0-9a-f]{32}|\b[0-9a-f]{16}\b")
+"""Of an action, or of a key."""
 _EXITS: Final = re.compile(r"# exits (\d)\b")
 _PORT: Final = re.compile(r"\b8420\b")
 _LOOKS: Final = re.compile(r"holdgate (ledger|approvals ls|doctor|kill ls)\b")
@@ -69,7 +70,7 @@ class Console:
     port: int = 8420
     stdin: str = "y\n"
     ids: dict[str, str] = field(default_factory=dict)
-    """Action id as shown -> the one that really came."""
+    """Id as shown -> the one that really came."""
 
     def __post_init__(self) -> None:
         self._state = self.folder / ".console"
@@ -86,9 +87,8 @@ class Console:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._serving:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
+        while self._serving:
+            self._stop()
 
     def play(self, *blocks: str) -> None:
         """Every command of these blocks, each as the page shows it."""
@@ -96,6 +96,8 @@ class Console:
             for command in commands(block):
                 if re.match(r"holdgate .*serve\b", command.text):
                     self._serve(command)
+                elif command.text == "kill %1":
+                    self._stop()
                 else:
                     self._act(command)
 
@@ -144,6 +146,13 @@ class Console:
             said += line
         assert (missing := self._missing(command, said)) is None, f"$ {command.text}\nshown: {missing}\n{said}"
 
+    def _stop(self) -> None:
+        """End what serves, in order."""
+        process = self._serving.pop()
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+
     def _real(self, text: str) -> str:
         """A command as it is run here: with the ids that came, and the port that is free."""
         for shown, came in self.ids.items():
@@ -173,15 +182,15 @@ class Console:
         return None
 
     def _unknown(self, shown: str) -> list[str]:
-        return [id for id in dict.fromkeys(_ACTION.findall(shown)) if id not in self.ids]
+        return [id for id in dict.fromkeys(_ID.findall(shown)) if id not in self.ids]
 
     def _pattern(self, shown: str) -> str:
         """A regular expression for a shown line; columns may be wider, and what is shown is not all of them."""
         pattern = r"\s+".join(re.escape(word) for word in shown.split())
         pattern = pattern.replace("…", ".*?").replace("8420", str(self.port))
-        for id in dict.fromkeys(_ACTION.findall(shown)):
+        for id in dict.fromkeys(_ID.findall(shown)):
             if id in self.ids:
                 pattern = pattern.replace(id, self.ids[id])
             else:
-                pattern = pattern.replace(id, rf"({_ACTION.pattern})", 1).replace(id, _ACTION.pattern)
+                pattern = pattern.replace(id, rf"({_ID.pattern})", 1).replace(id, _ID.pattern)
         return pattern
