@@ -240,7 +240,7 @@ def load_catalogue(home: Home, connectors: Sequence[Connector] | None = None) ->
         StartupError: a connector is missing or broken, or settings speak of one that is not loaded.
     """
     if connectors is None:
-        connectors = _named(home)
+        connectors = named_connectors(home)
     known = {connector.name: connector for connector in connectors}
     for name, given in home.settings.connector.items():
         connector = known.get(name)
@@ -257,7 +257,12 @@ def load_catalogue(home: Home, connectors: Sequence[Connector] | None = None) ->
     return Catalogue(connectors)
 
 
-def _named(home: Home) -> list[Connector]:
+def named_connectors(home: Home) -> list[Connector]:
+    """The connectors that the settings name, as their authors wrote them.
+
+    Raises:
+        StartupError: none is named, or one is missing or broken.
+    """
     if not home.settings.connectors:
         raise home.document.problem(
             "No connector is named, so there would be no tool.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_type_hints
 
 from gateway.caller import Caller
@@ -132,33 +133,32 @@ class Connector:
         )
 
     def _declare(self, function: RunFunction, *, title: str | None, **declared: Any) -> Tool:
-        where = inspect.getsourcefile(function)
+        code = inspect.unwrap(function).__code__
+        wrong = partial(StartupError, file=code.co_filename, line=code.co_firstlineno)
         name = f"{self.name}_{function.__name__}"
         if not TOOL_NAME.match(name) or len(name) > 32:
-            raise StartupError(f"Tool name {name!r} is not portable: at most 32 of a-z, 0-9 and single _.", file=where)
+            raise wrong(f"Tool name {name!r} is not portable: at most 32 of a-z, 0-9 and single _.")
         if name in self.tools:
-            raise StartupError(f"Tool {name} is declared twice.", file=where)
+            raise wrong(f"Tool {name} is declared twice.")
         description = inspect.cleandoc(function.__doc__ or "")
         if not description:
-            raise StartupError(
-                f"Tool {name} has no docstring.", file=where, remedy="Say in it when an agent should call the tool."
-            )
+            raise wrong(f"Tool {name} has no docstring.", remedy="Say in it when an agent should call the tool.")
         hints = get_type_hints(function)
         parameters = list(inspect.signature(function).parameters)
         input_model, output_model = hints.get(parameters[0] if parameters else ""), hints.get("return")
         if not (inspect.iscoroutinefunction(function) and len(parameters) in (2, 3)):
-            raise StartupError(f"Tool {name} must be `async def {function.__name__}(args, upstream)`.", file=where)
+            raise wrong(f"Tool {name} must be `async def {function.__name__}(args, upstream)`.")
         if len(parameters) == 3 and hints.get(parameters[2]) is not Caller:
-            raise StartupError(f"Tool {name}: the third parameter must be annotated as the Caller.", file=where)
+            raise wrong(f"Tool {name}: the third parameter must be annotated as the Caller.")
         if not (isinstance(input_model, type) and issubclass(input_model, Input)):
-            raise StartupError(f"Tool {name}: the first parameter must be annotated with an Input model.", file=where)
+            raise wrong(f"Tool {name}: the first parameter must be annotated with an Input model.")
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
-            raise StartupError(f"Tool {name}: the return type must be an Output model.", file=where)
+            raise wrong(f"Tool {name}: the return type must be an Output model.")
         for named in (*declared["sensitive"], *([declared["spend"]] if declared.get("spend") else [])):
             if named not in input_model.model_fields:
-                raise StartupError(f"Tool {name}: {named!r} is not an argument.", file=where)
+                raise wrong(f"Tool {name}: {named!r} is not an argument.")
         if bool(declared.get("spend")) != bool(declared.get("currency")):
-            raise StartupError(f"Tool {name}: give `spend` and `currency` together.", file=where)
+            raise wrong(f"Tool {name}: give `spend` and `currency` together.")
         tool = Tool(
             connector=self,
             name=name,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of
+from gateway.cli.lint import lint
 from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def show(
             say(f"{key:<12} {json.dumps(about[key]) if isinstance(about[key], list | bool) else about[key]}")
     for key in ("input_schema", "output_schema"):
         say("", key, json.dumps(about[key], indent=2))
+
+
+app.command("lint")(lint)
 
 
 def _described(tool: Tool) -> dict[str, Any]:

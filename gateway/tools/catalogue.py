@@ -8,7 +8,8 @@ import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -16,10 +17,10 @@ from typing import Final
 
 from gateway.connector import TOOL_NAME, Connector, Tool
 from gateway.errors import Refusal, StartupError
-from gateway.model import Call, Risk
-from gateway.tools import own_tools
+from gateway.model import Call
 from gateway.tools.arguments import Resolved, resolve_arguments
-from gateway.tools.published import Published, ToolSchemas, own_schemas, publish
+from gateway.tools.published import Published, ToolSchemas
+from gateway.tools.verdict import judge
 
 ENTRY_POINTS: Final = "holdgate.connectors"
 """The entry-point group of installed connector packages; as a source it stands for all of them."""
@@ -53,10 +54,10 @@ class Catalogue:
         self._published: dict[str, Published] = {}
         problems: list[StartupError] = []
         for tool in tools:
-            try:
-                self._published[tool.name] = _pinned(tool)
-            except StartupError as problem:
-                problems.append(problem)
+            verdict = judge(tool)
+            problems += verdict.problems()
+            tool.schema_hash = _hash(tool, verdict.schemas)
+            self._published[tool.name] = verdict.published
         if problems:
             raise problems[0] if len(problems) == 1 else StartupError.together(problems)
         self.connectors: tuple[Connector, ...] = tuple(connectors)
@@ -94,32 +95,41 @@ def load_connectors(sources: Sequence[str], base: Path) -> list[Connector]:
         base: what relative paths start from: the folder of `holdgate.yaml`.
 
     Raises:
-        StartupError: for a source that is missing, does not import or defines no connector, and for two connectors
-            of one name.
+        StartupError: for each source that is missing, does not import or defines no connector, and for two connectors
+            of one name; all of them at once.
     """
     found: dict[int, Connector] = {}
+    problems: list[StartupError] = []
     for source in sources:
-        for connector in _from_source(source, base):
-            found[id(connector)] = connector
+        try:
+            modules = _modules(source, base)
+        except StartupError as problem:
+            problems.append(problem)
+            continue
+        for name, load in modules:
+            try:
+                found |= {id(connector): connector for connector in _defined_in(load(), name)}
+            except StartupError as problem:
+                problems.append(problem)
+    if problems:
+        raise StartupError.together(problems)
     connectors = list(found.values())
     _refuse_namesakes(connectors)
     return connectors
 
 
-def _from_source(source: str, base: Path) -> Iterator[Connector]:
+def _modules(source: str, base: Path) -> list[tuple[str, Callable[[], ModuleType]]]:
+    """What a source stands for: each module's name in errors, and how to load it."""
     if source == ENTRY_POINTS:
-        for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
-            yield from _defined_in(_imported(entry.module, f"entry point {entry.name}"), f"entry point {entry.name}")
-        return
+        entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
+        return [(name := f"entry point {entry.name}", partial(_imported, entry.module, name)) for entry in entries]
     if source.endswith(".py") or "/" in source or source.startswith("."):
         path = (base / source).resolve()
         files = sorted(path.glob("[!_]*.py")) if path.is_dir() else [path]
         if not files:
             raise StartupError(f"The folder {source} holds no connector module.", remedy="Put a .py file into it.")
-        for file in files:
-            yield from _defined_in(_imported_file(file), str(file))
-        return
-    yield from _defined_in(_imported(source, source), source)
+        return [(str(file), partial(_imported_file, file)) for file in files]
+    return [(source, partial(_imported, source, source))]
 
 
 def _imported(name: str, source: str) -> ModuleType:
@@ -144,9 +154,12 @@ def _imported_file(file: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except StartupError:
+    except StartupError as problem:
         del sys.modules[name]
-        raise
+        if problem.file is not None:
+            raise
+        line = _line(str(file), problem)
+        raise StartupError(problem.message, file=str(file), line=line, remedy=problem.remedy) from problem
     except Exception as error:
         del sys.modules[name]
         raise _does_not_import(str(file), error) from error
@@ -154,15 +167,24 @@ def _imported_file(file: Path) -> ModuleType:
 
 
 def _does_not_import(source: str, error: Exception) -> StartupError:
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    line = _line(source, error)
+    said = error.msg if isinstance(error, SyntaxError) else error
     return StartupError(
-        f"The connector module does not import: {type(error).__name__}: {error}.",
+        f"The connector module does not import: {type(error).__name__}: {said}.",
         file=source,
-        line=lines[-1] if lines else None,
+        line=line,
         remedy="Correct that line; decorators such as `@name.read()` need their parentheses."
-        if isinstance(error, TypeError) and lines
+        if isinstance(error, TypeError | SyntaxError) and line
         else "Run it with python to see the traceback.",
     )
+
+
+def _line(file: str, error: Exception) -> int | None:
+    """The line of `file` that an error came from, or does not parse at."""
+    if isinstance(error, SyntaxError) and error.filename == file:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None
 
 
 def _defined_in(module: ModuleType, source: str) -> list[Connector]:
@@ -177,35 +199,6 @@ def _refuse_namesakes(connectors: Sequence[Connector]) -> None:
     for connector in connectors:
         if seen.setdefault(connector.name, connector) is not connector:
             raise StartupError(f"Two connectors are named {connector.name}.", remedy="Rename one of them.")
-
-
-def _refuse_unsafe(tool: Tool) -> None:
-    if tool.name in own_tools.INPUTS:
-        raise StartupError(f"Tool {tool.name} has the name of a built-in tool.", remedy="Rename its function.")
-    if tool.writes and tool.risk is Risk.HIGH and tool.previewer is None:
-        raise StartupError(
-            f"Tool {tool.name} is a HIGH write without a preview.",
-            remedy=f"Declare one with @{tool.name.removeprefix(tool.connector.name + '_')}.preview, or lower its risk.",
-        )
-
-
-def _refuse_unseen(tool: Tool) -> None:
-    """Every argument must show in the fingerprint and to the reviewer; what pydantic hides would do neither."""
-    properties = tool.input_model.model_json_schema()["properties"] if tool.input_model.model_fields else {}
-    for name, field in tool.input_model.model_fields.items():
-        if field.exclude or "writeOnly" in json.dumps(properties.get(field.alias or name, {})):
-            raise StartupError(
-                f"Tool {tool.name}: the argument {name} is hidden when it is written down.",
-                remedy="Use a plain type without `exclude`; name it in `sensitive` to have it masked.",
-            )
-
-
-def _pinned(tool: Tool) -> Published:
-    _refuse_unsafe(tool)
-    _refuse_unseen(tool)
-    schemas = own_schemas(tool)
-    tool.schema_hash = _hash(tool, schemas)
-    return publish(tool, schemas)
 
 
 def _hash(tool: Tool, schemas: ToolSchemas) -> str:

@@ -12,17 +12,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.connector import Tool
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
 from gateway.model import Outcome, Retry, Status
-from gateway.tools.portable import project
 
 MAX_DATA_BYTES: Final = 32 * 1024
 """Of one result's `data`, and likewise of its `diff`, as compact JSON: about 10,000 tokens."""
 MAX_SENTENCE: Final = 2_000
 """Characters of `message` and of `next`."""
 
-_OUTPUT_LEVELS: Final = 3
+RESULT_LEVELS: Final = 3
+"""How deep properties may lie inside properties of `data`."""
 
 _INVISIBLE: Final = re.compile(f"(?![\\t\\n])[{CONTROLS}{FORMATTING}{SURROGATES}]")
 """What a reader cannot see but a model still reads; newlines and tabs lay a text out, and stay."""
@@ -99,21 +98,11 @@ def shown(block: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shown(part) if isinstance(part, Mapping) else _seen(name, part) for name, part in block.items()}
 
 
-def data_schema(tool: Tool) -> dict[str, Any]:
-    """What `data` holds when this tool succeeds: types and words, no limits.
-
-    Raises:
-        NotPortable: when the output model does not fit the portable subset.
-    """
-    schema = tool.output_model.model_json_schema(mode="serialization")
-    return project(schema, tool=tool.name, output=True, levels=_OUTPUT_LEVELS)
-
-
 def output_schema(data: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The schema that every envelope satisfies, held, refused and failed ones included.
 
     Args:
-        data: the schema of `data`, from `data_schema`; None when `data` may be any object.
+        data: the schema of `data`, types and words only; None when `data` may be any object.
     """
     about = dict(data) if data is not None else {"type": "object", "properties": {}}
     # Never required: what was cut, held or refused has none of it.

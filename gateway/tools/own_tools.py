@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.connector import Input, Output
 from gateway.model import ID_PATTERN
-from gateway.tools.envelope import output_schema
+from gateway.tools.envelope import RESULT_LEVELS, output_schema
 from gateway.tools.portable import project
 from gateway.tools.published import Published, hints
 
@@ -106,7 +106,10 @@ PUBLISHED: Final[dict[str, Published]] = {
             "lost and you do not know whether the call happened.",
             hints(reads_only=True, open_world=False),
             project(
-                ListedActions.model_json_schema(mode="serialization"), tool="list_my_actions", output=True, levels=3
+                ListedActions.model_json_schema(mode="serialization"),
+                tool="list_my_actions",
+                result=True,
+                levels=RESULT_LEVELS,
             ),
         ),
     )

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from gateway.errors import StartupError
+from gateway.tools import rules
+from gateway.tools.rules import MAX_BYTES, MAX_LEVELS, Finding, Part, Rule, Severity
 
-MAX_BYTES: Final = 4_000
-"""Of an input schema: above this Codex silently strips every description."""
-MAX_LEVELS: Final = 2
-"""Of properties inside properties; deeper ones are cut by Codex."""
+Schema: TypeAlias = dict[str, Any]
 
 _REF: Final = "#/$defs/"
 _PROPERTY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -36,87 +35,91 @@ _ECMA_UNSAFE: Final = re.compile(
 
 
 class NotPortable(StartupError):
-    """A tool's schema cannot be put into the portable subset.
+    """A schema cannot be put into the portable subset.
 
     Attributes:
-        tool: the tool's name.
-        path: where in its model, e.g. `address.lines[]`.
-        reason: what is there.
-        breaks: the client that would fail on it.
+        findings: every place in it that some client would break on.
     """
 
-    def __init__(self, tool: str, path: str, reason: str, breaks: str, remedy: str) -> None:
-        self.tool = tool
-        self.path = path
-        self.reason = reason
-        self.breaks = breaks
-        super().__init__(f"Tool {tool}: {path or 'the model'} {reason}, which breaks {breaks}.", remedy=remedy)
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        first, *others = (StartupError(finding.sentence, remedy=finding.remedy) for finding in findings)
+        super().__init__(first.message, remedy=first.remedy, others=tuple(others))
 
 
-def project(
-    schema: dict[str, Any], *, tool: str = "", output: bool = False, levels: int = MAX_LEVELS
-) -> dict[str, Any]:
-    """`schema`, as pydantic wrote it, in the portable subset.
-
-    References are inlined, null unions dropped, constants become enums, limits are repeated in words, titles and
-    defaults go. With `output` only types and words remain: an answer that was cut or masked must still be valid.
-
-    Args:
-        tool: named in the error.
-        output: a result's schema: objects stay open, limits and enums are said in words only.
-        levels: how deep properties may lie inside properties.
+def project(schema: dict[str, Any], *, tool: str = "", result: bool = False, levels: int = MAX_LEVELS) -> Schema:
+    """`schema` in the portable subset; arguments as for `examine`.
 
     Raises:
-        NotPortable: naming the property, the reason and the client that would break.
+        NotPortable: naming each property, what is there, and the client that would break.
     """
-    projection = _Projection(schema.get("$defs", {}), tool, output, levels)
-    projected = projection.node(schema, "", 0)
-    if projected.get("type") != "object":
-        raise projection.refusal("", "is not an object", "every client", "Use a model with fields.")
-    if (size := compact_size(projected)) >= MAX_BYTES:
-        raise projection.refusal(
-            "",
-            f"takes {size} bytes of schema",
-            f"Codex (it strips every description from {MAX_BYTES} bytes on)",
-            "Shorten the descriptions, or split the tool.",
-        )
+    projected, findings = examine(schema, tool=tool, result=result, levels=levels)
+    if faults := [finding for finding in findings if finding.rule.severity is Severity.ERROR]:
+        raise NotPortable(faults)
     return projected
 
 
+def examine(
+    schema: dict[str, Any], *, tool: str, result: bool = False, levels: int = MAX_LEVELS
+) -> tuple[Schema, list[Finding]]:
+    """`schema`, as pydantic wrote it, in the portable subset, and everything about it that breaks a rule.
+
+    References are inlined, null unions dropped, constants become enums, limits are repeated in words, titles and
+    defaults go. Of a result only types and words remain: an answer that was cut or masked must still be valid.
+
+    Args:
+        tool: named in the findings.
+        result: whether it is a result's schema: objects stay open, limits and enums are said in words only.
+        levels: how deep properties may lie inside properties.
+    """
+    projection = _Projection(schema.get("$defs", {}), tool, result, levels)
+    projected = projection.node(schema, "", 0)
+    if projected and projected["type"] != "object":
+        projection.find(rules.NO_OBJECT, "", "is not an object")
+    if (size := compact_size(projected)) >= MAX_BYTES:
+        projection.find(rules.SIZE, "", f"takes {size} bytes of schema")
+    return projected, projection.findings
+
+
 class _Projection:
-    def __init__(self, definitions: dict[str, Any], tool: str, output: bool, levels: int) -> None:
+    """One walk through a schema. Where a rule is broken the walk goes on beside it, with nothing in that place."""
+
+    def __init__(self, definitions: dict[str, Any], tool: str, result: bool, levels: int) -> None:
         self._definitions = definitions
         self._tool = tool
-        self._output = output
+        self._result = result
         self._levels = levels
         self._inlining: list[str] = []
+        self.findings: list[Finding] = []
 
-    def refusal(self, path: str, reason: str, breaks: str, remedy: str) -> NotPortable:
-        return NotPortable(self._tool, path, reason, breaks, remedy)
+    def find(self, rule: Rule, path: str, what: str) -> Schema:
+        part = Part.RESULT if self._result else Part.ARGUMENTS
+        self.findings.append(Finding(rule, self._tool, part, path, what, rule.remedy))
+        return {}
 
-    def node(self, schema: dict[str, Any], path: str, level: int) -> dict[str, Any]:
-        """`schema`, found at `path`, with `level` layers of properties above it."""
+    def node(self, schema: dict[str, Any], path: str, level: int) -> Schema:
+        """`schema`, found at `path`, with `level` layers of properties above it; nothing if it cannot go out."""
         if "$ref" in schema:
             return self._inlined(schema, path, level)
         if len(parts := schema.get("allOf", [])) == 1:
             rest = {name: value for name, value in schema.items() if name != "allOf"}
             return self.node({**parts[0], **rest}, path, level)
         if path == "" and any(union in schema for union in (*_UNIONS, "allOf")):
-            raise self.refusal(path, "is a union", "OpenAI (400) and Claude Code (drops the tool)", "Use one model.")
+            return self.find(rules.ROOT_UNION, path, "is a union")
         for union in _UNIONS:
             if union in schema:
                 return self._single(schema, union, path, level)
         for keyword in (*_UNTRANSLATABLE, "allOf"):
             if keyword in schema:
-                raise self.refusal(path, f"needs `{keyword}`", "Cursor and OpenAI", "Use plain fields and lists.")
+                return self.find(rules.KEYWORD, path, f"needs `{keyword}`")
         return self._typed(schema, path, level)
 
-    def _inlined(self, schema: dict[str, Any], path: str, level: int) -> dict[str, Any]:
+    def _inlined(self, schema: dict[str, Any], path: str, level: int) -> Schema:
         name = str(schema["$ref"]).removeprefix(_REF)
         if name not in self._definitions:
-            raise self.refusal(path, f"refers to {schema['$ref']!r}", "every client", "Define the model locally.")
+            return self.find(rules.DANGLING, path, f"refers to {schema['$ref']!r}")
         if name in self._inlining:
-            raise self.refusal(path, "contains itself", "Gemini and Codex", "Flatten it, or page through it.")
+            return self.find(rules.RECURSION, path, "contains itself")
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         self._inlining.append(name)
         try:
@@ -124,68 +127,66 @@ class _Projection:
         finally:
             self._inlining.pop()
 
-    def _single(self, schema: dict[str, Any], union: str, path: str, level: int) -> dict[str, Any]:
+    def _single(self, schema: dict[str, Any], union: str, path: str, level: int) -> Schema:
         """The one arm of a union that is not null: `X | None` means that the field may be left out."""
         arms = [arm for arm in schema[union] if arm.get("type") != "null"]
         if len(arms) != 1:
-            raise self.refusal(path, "may be one of several types", "Cursor (400) and OpenAI", "Give it one type.")
+            return self.find(rules.UNION, path, "may be one of several types")
         beside = {key: value for key, value in schema.items() if key not in (union, "discriminator", "title")}
         return self.node({**arms[0], **beside}, path, level)
 
-    def _typed(self, schema: dict[str, Any], path: str, level: int) -> dict[str, Any]:
+    def _typed(self, schema: dict[str, Any], path: str, level: int) -> Schema:
         kind = schema.get("type")
         choices = [schema["const"]] if "const" in schema else schema.get("enum")
         if choices is not None and not all(isinstance(choice, str) for choice in choices):
-            raise self.refusal(path, "is an enum of other things than strings", "Gemini", "Use strings.")
+            return self.find(rules.ENUM, path, "is an enum of other things than strings")
         if choices is not None:
             kind = "string"
         if not isinstance(kind, str) or kind == "null":
-            raise self.refusal(path, "has no single type", "OpenAI and Gemini", "Annotate it with one plain type.")
-        projected: dict[str, Any] = {"type": kind}
+            return self.find(rules.NO_TYPE, path, "has no single type")
+        projected: Schema = {"type": kind}
         said = [schema["description"].strip()] if path and schema.get("description") else []
         said += in_words(schema)
-        said += ["One of: " + ", ".join(choices) + "."] if choices is not None and self._output else []
+        said += ["One of: " + ", ".join(choices) + "."] if choices is not None and self._result else []
         if text := " ".join(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}." for sentence in said):
             projected["description"] = text
-        if not self._output:
+        if not self._result:
             projected |= {"enum": list(choices)} if choices is not None else {}
             projected |= _kept_limits(schema, kind)
+            if "pattern" in schema and "pattern" not in projected:
+                self.find(rules.PATTERN, path, f"has a pattern that JavaScript reads otherwise, `{schema['pattern']}`")
+            if path and not path.endswith("[]") and not schema.get("description"):
+                self.find(rules.UNDESCRIBED, path, "is not described")
         if kind == "object":
             projected |= self._object(schema, path, level)
         if kind == "array":
-            if not isinstance(schema.get("items"), dict) or not schema["items"]:
-                raise self.refusal(path, "is a list of anything", "OpenAI and Copilot CLI", "Say what it lists.")
-            if self._output and _nullable(schema["items"]):
-                raise self.refusal(f"{path}[]", "may be null", "Gemini", "Leave missing items out of the list.")
-            projected["items"] = self.node(schema["items"], f"{path}[]", level)
+            projected |= self._array(schema, path, level)
         return projected
 
-    def _object(self, schema: dict[str, Any], path: str, level: int) -> dict[str, Any]:
+    def _array(self, schema: dict[str, Any], path: str, level: int) -> Schema:
+        if not isinstance(schema.get("items"), dict) or not schema["items"]:
+            return self.find(rules.LIST_OF_ANYTHING, path, "is a list of anything")
+        if self._result and _nullable(schema["items"]):
+            return self.find(rules.NULL_ITEM, f"{path}[]", "may be null")
+        return {"items": self.node(schema["items"], f"{path}[]", level)}
+
+    def _object(self, schema: dict[str, Any], path: str, level: int) -> Schema:
         members: dict[str, Any] = schema.get("properties", {})
-        extra = schema.get("additionalProperties", False)
-        if extra is not False and not self._output:
-            raise self.refusal(path, "takes members of any name", "OpenAI's strict mode", "Name its fields in a model.")
+        if schema.get("additionalProperties", False) is not False and not self._result:
+            return self.find(rules.OPEN_MEMBERS, path, "takes members of any name")
         if members and level >= self._levels:
-            raise self.refusal(path, f"lies deeper than {self._levels} levels", "Codex", "Flatten it.")
-        for name in members:
-            if not _PROPERTY.fullmatch(name):
-                raise self.refusal(
-                    _join(path, name), "has a name outside [A-Za-z0-9_.-]{1,64}", "Anthropic", "Rename it."
-                )
+            return self.find(rules.DEPTH, path, f"lies deeper than {self._levels} levels")
         required = [name for name in schema.get("required", []) if not _nullable(members.get(name, {}))]
-        if not self._output and len(required) != len(schema.get("required", [])):
-            lost = next(name for name in schema["required"] if name not in required)
-            raise self.refusal(
-                _join(path, lost),
-                "is required but may be null",
-                "Gemini",
-                "Give it the default None, or drop `| None`.",
-            )
-        projected: dict[str, Any] = {
-            "properties": {name: self.node(member, _join(path, name), level + 1) for name, member in members.items()}
-        }
+        projected: Schema = {"properties": {}}
+        for name, member in members.items():
+            place = _join(path, name)
+            if not _PROPERTY.fullmatch(name):
+                self.find(rules.MEMBER_NAME, place, "has a name outside [A-Za-z0-9_.-]{1,64}")
+            if not self._result and name in schema.get("required", []) and name not in required:
+                self.find(rules.REQUIRED_NULL, place, "is required but may be null")
+            projected["properties"][name] = self.node(member, place, level + 1)
         projected |= {"required": required} if required else {}
-        return projected if self._output else projected | {"additionalProperties": False}
+        return projected if self._result else projected | {"additionalProperties": False}
 
 
 def compact_size(schema: Mapping[str, Any]) -> int:

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.connector import Tool
-from gateway.errors import StartupError
 from gateway.model import Risk
-from gateway.tools.envelope import data_schema, output_schema
-from gateway.tools.portable import MAX_BYTES, NotPortable, compact_size, project
+from gateway.tools.envelope import output_schema
 
-MAX_DESCRIPTION: Final = 1_024
-"""Characters; VS Code cuts longer ones for some models."""
 MIN_KEY: Final = 16
 MAX_KEY: Final = 255
 MAX_REASON: Final = 500
@@ -69,33 +65,8 @@ class ToolSchemas:
     output: Mapping[str, Any]
 
 
-def own_schemas(tool: Tool) -> ToolSchemas:
-    """Project a tool's models to the portable subset.
-
-    Raises:
-        NotPortable: when a model does not fit it.
-        StartupError: when the Input model claims the name of a control argument, or the description is too long.
-    """
-    arguments = project(tool.input_model.model_json_schema(mode="validation"), tool=tool.name)
-    if claimed := sorted(set(CONTROLS) & (set(arguments["properties"]) | set(tool.input_model.model_fields))):
-        raise StartupError(
-            f"Tool {tool.name}: the argument {claimed[0]} is reserved; the gateway adds it to every write.",
-            remedy="Rename it.",
-        )
-    if len(tool.description) > MAX_DESCRIPTION:
-        raise StartupError(
-            f"Tool {tool.name}: the description has {len(tool.description)} characters; at most {MAX_DESCRIPTION} fit.",
-            remedy="Shorten the function's docstring.",
-        )
-    return ToolSchemas(arguments, data_schema(tool))
-
-
 def publish(tool: Tool, schemas: ToolSchemas) -> Published:
-    """The tool as clients see it.
-
-    Raises:
-        NotPortable: when the control arguments push the input schema over the size that Codex keeps.
-    """
+    """The tool as clients see it."""
     return Published(
         name=tool.name,
         title=tool.title,
@@ -120,13 +91,4 @@ def _with_controls(tool: Tool, schema: Mapping[str, Any]) -> dict[str, Any]:
     controls = {"idempotency_key": _IDEMPOTENCY_KEY, "reason": _REASON, "evidence": _EVIDENCE}
     if tool.previewer is not None:
         controls["dry_run"] = _DRY_RUN
-    extended = {**schema, "properties": {**schema["properties"], **controls}}
-    if (size := compact_size(extended)) >= MAX_BYTES:
-        raise NotPortable(
-            tool.name,
-            "",
-            f"takes {size} bytes of schema with the control arguments",
-            f"Codex (it strips every description from {MAX_BYTES} bytes on)",
-            "Shorten the descriptions, or split the tool.",
-        )
-    return extended
+    return {**schema, "properties": {**schema.get("properties", {}), **controls}}

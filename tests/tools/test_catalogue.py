@@ -89,7 +89,7 @@ def test_a_module_that_cannot_serve_stops_the_start_by_name(tmp_path: Path, text
     ("right", "wrong", "says"),
     [
         ("read()", "read", r"bad\.py:1\d: .*parentheses"),
-        ('"""Look one record up."""', "...", r"bad\.py: Tool bad_lookup"),
+        ('"""Look one record up."""', "...", r"bad\.py:1\d: Tool bad_lookup"),
     ],
 )
 def test_a_mistake_in_a_tool_is_named_with_the_file_of_its_author(

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Outcome, Retry, Status
-from gateway.tools.envelope import MAX_DATA_BYTES, as_text, data_schema, output_schema, to_wire
+from gateway.tools.envelope import MAX_DATA_BYTES, as_text, output_schema, to_wire
+from gateway.tools.verdict import judge
 from tests.shop import OUTCOMES, refund
 
 ACTION = "act_" + "0" * 32
-SCHEMA = output_schema(data_schema(refund))
+SCHEMA = judge(refund).published.output_schema
 
 
 def done(data: Any) -> dict[str, Any]:

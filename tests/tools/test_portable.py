@@ -151,10 +151,11 @@ def test_what_cannot_be_projected_stops_the_start_and_says_who_would_break(
     """Rules 3-6: tool, path, reason and client are named, before any agent meets the tool."""
     with pytest.raises(NotPortable) as raised:
         projected(model_with(annotation))
-    assert raised.value.tool == "shop_everything"
-    assert raised.value.path == path
-    assert client in raised.value.breaks
-    assert raised.value.remedy
+    (finding,) = raised.value.findings
+    assert finding.tool == "shop_everything"
+    assert (finding.part, finding.path) == ("arguments", path)
+    assert any(client in name for name in finding.rule.breaks)
+    assert finding.remedy in str(raised.value)
 
 
 def test_a_union_at_the_root_is_refused() -> None:
@@ -165,13 +166,13 @@ def test_a_union_at_the_root_is_refused() -> None:
 
 def test_a_result_schema_says_types_only_and_leaves_out_what_may_be_null() -> None:
     """Rule 8: an answer that was cut or masked is still valid, and null members are dropped from it."""
-    schema = project(Everything.model_json_schema(mode="serialization"), tool="x", output=True, levels=3)
+    schema = project(Everything.model_json_schema(mode="serialization"), tool="x", result=True, levels=3)
     assert keywords(schema) <= {"type", "properties", "required", "items", "description"}
     assert "One of: red, blue." in schema["properties"]["colour"]["description"]
-    nullable = project(model_with(str | None).model_json_schema(mode="serialization"), output=True)
+    nullable = project(model_with(str | None).model_json_schema(mode="serialization"), result=True)
     assert "required" not in nullable
     with pytest.raises(NotPortable, match="null"):
-        project(model_with(list[str | None]).model_json_schema(), output=True)
+        project(model_with(list[str | None]).model_json_schema(), result=True)
 
 
 def test_an_empty_model_still_has_properties() -> None:
