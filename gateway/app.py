@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 
 from gateway.admission import Admission, Limits
 from gateway.connector import Connector
@@ -23,6 +22,7 @@ from gateway.ledger.checkpoint import Checkpointer
 from gateway.model import Call, Event, Outcome, Principal, Rate
 from gateway.outbound.door import Door
 from gateway.outbound.egress import base_of
+from gateway.passphrase import passphrase
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler
@@ -281,40 +281,6 @@ def _check_hosts(home: Home, connectors: Sequence[Connector]) -> None:
                 remedy="Use https, or set `internal: true` for it when its host is inside.",
             )
         base_of(connector)
-
-
-def passphrase(home: Home, settings: LocalVaultSettings) -> str:
-    """The local vault's passphrase, from its variable or its file.
-
-    Raises:
-        StartupError: there is neither.
-    """
-    given = os.environ.get(settings.passphrase_env)
-    if given:
-        return given
-    if settings.passphrase_file is not None:
-        return _private_text(home.path(settings.passphrase_file))
-    raise StartupError(
-        "The local vault has no passphrase.",
-        file=str(home.file),
-        remedy=f"Set {settings.passphrase_env}, or name a file under `vault: passphrase_file`.",
-    )
-
-
-def _private_text(path: Path) -> str:
-    try:
-        if path.stat().st_mode & 0o077:
-            raise StartupError(
-                "The passphrase file is readable by others.", file=str(path), remedy=f"Run `chmod 600 {path}`."
-            )
-        text = path.read_text(encoding="utf-8").strip()
-    except OSError as broken:
-        raise StartupError(
-            "The passphrase file cannot be read.", file=str(path), remedy="Check its path, owner and mode."
-        ) from broken
-    if not text:
-        raise StartupError("The passphrase file is empty.", file=str(path), remedy="Restore it from your back-up.")
-    return text
 
 
 def open_vault(home: Home) -> Backend:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import HoldgateError, StartupError
+from gateway.private import open_to_others
 
 _PREFIX = "holdgate-key-1:"
 
@@ -66,7 +67,7 @@ class Keyring:
         """
         try:
             text = path.read_text(encoding="ascii").strip()
-            mode = path.stat().st_mode
+            exposed = open_to_others(path)
         except (OSError, UnicodeDecodeError) as broken:
             raise StartupError(
                 "The gateway's key cannot be read.",
@@ -74,7 +75,7 @@ class Keyring:
                 remedy="Run `holdgate init` for a new data folder, or restore the key from your back-up: without it,"
                 " stored answers cannot be opened and repeated calls cannot be recognised.",
             ) from broken
-        if mode & 0o077:
+        if exposed:
             raise StartupError(
                 "The gateway's key is readable by others.", file=str(path), remedy=f"Run `chmod 600 {path}`."
             )

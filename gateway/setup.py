@@ -5,8 +5,6 @@ Everything here may be done twice: what exists is left as it is.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +12,8 @@ from gateway.errors import StartupError
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
 from gateway.model import Principal
+from gateway.passphrase import first_passphrase
+from gateway.private import write_private
 from gateway.settings import Home, LocalVaultSettings
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
@@ -36,7 +36,7 @@ def prepare(home: Home) -> None:
         Keyring.create(home.gateway_key)
     vault = home.settings.vault
     if isinstance(vault, LocalVaultSettings) and not (home.data / vault.file).exists():
-        LocalVault.create(home.data / vault.file, _passphrase(home, vault))
+        LocalVault.create(home.data / vault.file, first_passphrase(home, vault))
     open_store(home).close()
 
 
@@ -71,17 +71,6 @@ def keep_key(home: Home, name: str, token: str) -> Path:
     return path
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-
-
 def write_new(files: Mapping[Path, str]) -> None:
     """Write files, with their folders; all of them or, where one is there already, none.
 
@@ -105,22 +94,3 @@ def write_new(files: Mapping[Path, str]) -> None:
                 file=str(path),
                 remedy="Choose a folder that you may write to.",
             ) from broken
-
-
-def _passphrase(home: Home, vault: LocalVaultSettings) -> str:
-    given = os.environ.get(vault.passphrase_env)
-    if given:
-        return given
-    if vault.passphrase_file is None:
-        raise StartupError(
-            "The local vault needs a passphrase before it can be made.",
-            file=str(home.file),
-            remedy=f"Set {vault.passphrase_env}, or name a file under `vault: passphrase_file`.",
-        )
-    path = home.path(vault.passphrase_file)
-    if path.exists():
-        return path.read_text(encoding="utf-8").strip()
-    passphrase = secrets.token_urlsafe(32)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(path, passphrase + "\n")
-    return passphrase

@@ -20,14 +20,14 @@ FLAT_ROOMS = {
     "errors": ("gateway.errors",),
     "connector": ("gateway.connector", "gateway.tool", "gateway.content", "gateway.caller"),
     "text": ("documents", "strict_json", "invisible"),
-    "keys": ("keyring",),
+    "keys": ("keyring", "private"),
     "watching": ("instances",),
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor", "bodies", "settle"),
         *("conversation", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
     ),
-    "house": ("app", "setup", "settings", "serve", "standing", "connect"),
+    "house": ("app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
 }
 """The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
 

@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of, opened_store
 from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
+from gateway.private import open_to_others
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -85,7 +86,7 @@ def _data(home: Home) -> Iterator[Finding]:
         return
     private = (home.data, home.gateway_key, home.database, home.keys, *home.keys.glob("*.key"))
     for path in private:
-        if path.exists() and path.stat().st_mode & 0o077:
+        if path.exists() and open_to_others(path):
             yield Finding("data", "fail", f"{path} is open to other users.", f"Run `chmod go= {path}`.")
     if not os.access(home.data, os.W_OK):
         yield Finding("data", "fail", f"{home.data} may not be written to.", "Check its owner, mode and mount.")

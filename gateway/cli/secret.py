@@ -62,7 +62,7 @@ def rm(ctx: typer.Context, ref: Ref, as_name: AsName = None) -> None:
 
 
 def _vault(home: Home) -> LocalVault:
-    from gateway.app import passphrase
+    from gateway.passphrase import passphrase
     from gateway.settings import LocalVaultSettings
     from vault.local import LocalVault
 

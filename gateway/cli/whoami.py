@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import HoldgateError
+from gateway.private import open_to_others
 
 if TYPE_CHECKING:
     from gateway.model import Principal
@@ -62,13 +63,13 @@ def kept_key(home: Home, name: str) -> str:
     """
     file = key_file(home, name)
     try:
-        mode, token = file.stat().st_mode, file.read_text(encoding="ascii").strip()
+        exposed, token = open_to_others(file), file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as missing:
         kept = ", ".join(kept_names(home)) or "none"
         raise HoldgateError(
             f"There is no kept key of {name} (kept: {kept}). Make one: holdgate keys create {name} --keep"
         ) from missing
-    if mode & 0o077:
+    if exposed:
         raise HoldgateError(f"The kept key of {name} is readable by others. Run `chmod 600 {file}`, or make a new one.")
     return token
 

@@ -15,7 +15,7 @@ from gateway.demo.stage import Agent, Envelope, agent, approve, effects, ledger_
 from gateway.demo.story import Story, StoryDiffers, money
 from gateway.demo.world import APPROVER, OWNER, World
 from gateway.errors import HoldgateError
-from gateway.ledger.verify import Verdict
+from gateway.ledger.verify import Integrity
 
 _PATIENCE: Final = 20
 """Seconds the agent waits for what a human decided to be carried out."""
@@ -161,7 +161,9 @@ class _Script:
         missing = set(bot.actions) - {line.get("action") for line in told}
         story.check(not missing, f"{len(bot.actions)} actions, {len(told)} lines: none is missing.")
         report = verification(self._world)
-        story.check(report.verdict is Verdict.OK, f"The chain of {report.lines} lines is whole: {report.verdict.name}.")
+        story.check(
+            report.verdict is Integrity.OK, f"The chain of {report.lines} lines is whole: {report.verdict.name}."
+        )
 
     async def _read_up(self, bot: Agent, ticket_id: str) -> tuple[dict[str, Any], dict[str, Any], Envelope]:
         """A ticket, its order, and the answer that shows the invoice: the evidence a refund has to cite."""

@@ -24,6 +24,7 @@ from gateway import setup
 from gateway.app import open_vault
 from gateway.errors import StartupError
 from gateway.model import Kind, Principal, Role
+from gateway.private import write_private
 from gateway.settings import Home
 from vault.local import LocalVault
 from vault.reference import Reference
@@ -96,7 +97,7 @@ def build(folder: Path, port: int) -> World:
         (folder / "acme").mkdir(exist_ok=True)
         acme_url = f"http://{_HOST}:{_acme_port(folder, port)}"
         settings = _SETTINGS.format(port=port, acme=acme_url, agent=AGENT)
-        setup.write_private(folder / "holdgate.yaml", settings)
+        write_private(folder / "holdgate.yaml", settings)
         _copy_policies(folder / "policies")
         home = Home(folder / "holdgate.yaml")
         setup.prepare(home)
@@ -178,7 +179,7 @@ def _give_acme_a_key(folder: Path, home: Home) -> None:
     if key_file.exists():
         wanted -= set(vault.names())
     else:
-        setup.write_private(key_file, secrets.token_urlsafe(32) + "\n")
+        write_private(key_file, secrets.token_urlsafe(32) + "\n")
     for name in sorted(wanted):
         vault.set(Reference.parse(name), key_file.read_text(encoding="utf-8").strip())
 

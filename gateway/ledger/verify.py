@@ -18,7 +18,7 @@ from gateway.store.ledger import GENESIS
 from gateway.store.transaction import Transaction
 
 
-class Verdict(IntEnum):
+class Integrity(IntEnum):
     """What verification found; also the command's exit code (semantics.md L-7)."""
 
     OK = 0
@@ -33,14 +33,14 @@ class Report:
     """The verdict, and every finding in words."""
 
     lines: int = 0
-    verdict: Verdict = Verdict.OK
+    verdict: Integrity = Integrity.OK
     findings: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     """Actions whose outcome is honestly unknown: not a fault, but a question for an operator."""
 
-    def add(self, verdict: Verdict, finding: str) -> None:
+    def add(self, verdict: Integrity, finding: str) -> None:
         """Note a finding. The gravest verdict stands: tampering before gaps before the rest."""
-        gravity = [Verdict.OK, Verdict.UNANCHORED, Verdict.SEMANTIC, Verdict.GAP, Verdict.TAMPERED]
+        gravity = [Integrity.OK, Integrity.UNANCHORED, Integrity.SEMANTIC, Integrity.GAP, Integrity.TAMPERED]
         self.verdict = max(self.verdict, verdict, key=gravity.index)
         if len(self.findings) < 100:
             self.findings.append(finding)
@@ -72,15 +72,15 @@ def _chain(tx: Transaction, report: Report) -> list[str]:
     for line in tx.ledger.lines():
         expected = len(hashes)
         if line.seq != expected:
-            report.add(Verdict.GAP, f"Line {expected} is missing; line {line.seq} follows line {expected - 1}.")
+            report.add(Integrity.GAP, f"Line {expected} is missing; line {line.seq} follows line {expected - 1}.")
             hashes += ["?"] * (line.seq - expected)
         if hashlib.sha256(line.text.encode()).hexdigest() != line.hash:
-            report.add(Verdict.TAMPERED, f"Line {line.seq} was changed: its text does not have its hash.")
+            report.add(Integrity.TAMPERED, f"Line {line.seq} was changed: its text does not have its hash.")
         facts = _parsed(line.text)
         if facts.get("seq") != line.seq:
-            report.add(Verdict.TAMPERED, f"Line {line.seq} was moved: it says that it is line {facts.get('seq')}.")
+            report.add(Integrity.TAMPERED, f"Line {line.seq} was moved: it says that it is line {facts.get('seq')}.")
         if hashes[-1] not in ("?", facts.get("prev")):
-            report.add(Verdict.TAMPERED, f"Line {line.seq} does not follow line {line.seq - 1}.")
+            report.add(Integrity.TAMPERED, f"Line {line.seq} does not follow line {line.seq - 1}.")
         story.tell(line.seq, facts)
         hashes.append(line.hash)
         report.lines += 1
@@ -92,15 +92,15 @@ def _head(tx: Transaction, head_mac: Callable[[int, str], str], hashes: list[str
     head = tx.ledger.sealed_head()
     if head is None:
         if len(hashes) > 1:
-            report.add(Verdict.TAMPERED, "The ledger's head was removed.")
+            report.add(Integrity.TAMPERED, "The ledger's head was removed.")
         return
     seq, hash, mac = head
     if head_mac(seq, hash) != mac:
-        report.add(Verdict.TAMPERED, "The ledger's head was changed: this gateway's key did not seal it.")
+        report.add(Integrity.TAMPERED, "The ledger's head was changed: this gateway's key did not seal it.")
     if seq > len(hashes) - 1:
-        report.add(Verdict.GAP, f"The tail was cut: {len(hashes) - 1} lines are left of {seq}.")
+        report.add(Integrity.GAP, f"The tail was cut: {len(hashes) - 1} lines are left of {seq}.")
     elif hashes[seq] != hash or seq < len(hashes) - 1:
-        report.add(Verdict.TAMPERED, f"The ledger does not end with the line that its head names ({seq}).")
+        report.add(Integrity.TAMPERED, f"The ledger does not end with the line that its head names ({seq}).")
 
 
 def _checkpoints(
@@ -113,15 +113,15 @@ def _checkpoints(
     for note in notes:
         said = checkpoint.read(note, key)
         if said is None:
-            report.add(Verdict.TAMPERED, "A checkpoint does not bear this gateway's signature.")
+            report.add(Integrity.TAMPERED, "A checkpoint does not bear this gateway's signature.")
         elif said.size >= len(hashes):
-            report.add(Verdict.GAP, f"The tail was cut: a checkpoint speaks of {said.size} lines.")
+            report.add(Integrity.GAP, f"The tail was cut: a checkpoint speaks of {said.size} lines.")
         elif hashes[said.size] != said.hash:
-            report.add(Verdict.TAMPERED, f"The first {said.size} lines are not those that a checkpoint signed.")
+            report.add(Integrity.TAMPERED, f"The first {said.size} lines are not those that a checkpoint signed.")
         else:
             anchored = max(anchored, said.size)
     if len(hashes) > 1 and anchored == 0 and not notes:
-        report.add(Verdict.UNANCHORED, "No checkpoint was signed yet: nothing anchors these lines.")
+        report.add(Integrity.UNANCHORED, "No checkpoint was signed yet: nothing anchors these lines.")
 
 
 class _Story:
@@ -148,17 +148,19 @@ class _Story:
             for approver in facts.get("approvers") or ():
                 if (action, approver, str(facts.get("digest"))) not in self._approved:
                     finding = f"Line {seq}: {action} was approved by {approver}, who cast no such vote (V-3)."
-                    self._report.add(Verdict.SEMANTIC, finding)
+                    self._report.add(Integrity.SEMANTIC, finding)
             self._consumed[action] = self._consumed.get(action, 0) + 1
             if self._consumed[action] > 1:
-                self._report.add(Verdict.SEMANTIC, f"Line {seq}: the approval of {action} was spent twice (V-3).")
+                self._report.add(Integrity.SEMANTIC, f"Line {seq}: the approval of {action} was spent twice (V-3).")
         elif event == Event.INTENT:
             self._intended.add(action)
             if action in self._held and action not in self._consumed:
-                self._report.add(Verdict.SEMANTIC, f"Line {seq}: {action} was held and ran without an approval (V-3).")
+                self._report.add(
+                    Integrity.SEMANTIC, f"Line {seq}: {action} was held and ran without an approval (V-3)."
+                )
         elif event in (Event.OUTCOME, Event.RECONCILE):
             if write and action not in self._intended:
-                self._report.add(Verdict.SEMANTIC, f"Line {seq}: {action} has an outcome and no intent (V-2).")
+                self._report.add(Integrity.SEMANTIC, f"Line {seq}: {action} has an outcome and no intent (V-2).")
             if facts.get("state") in (State.SUCCEEDED, State.FAILED):
                 self._ended.add(action)
 
@@ -168,7 +170,7 @@ class _Story:
         self._report.unknown.extend(sorted(unknown))
         for action in sorted(self._intended - self._ended - open_now - unknown):
             self._report.add(
-                Verdict.SEMANTIC, f"{action} has an intent, no outcome, and is not listed as unknown (V-4)."
+                Integrity.SEMANTIC, f"{action} has an intent, no outcome, and is not listed as unknown (V-4)."
             )
 
 

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from gateway.cli.root import ExitCode, app
-from gateway.ledger.verify import Verdict
+from gateway.ledger.verify import Integrity
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 _GIVEN_BY_TYPER = {"--help", "-h", "--install-completion", "--show-completion"}
@@ -60,7 +60,7 @@ def test_the_page_has_the_options_before_the_verb_and_every_exit_code() -> None:
     options = {name for parameter in typer.main.get_command(app).params for name in parameter.opts}
     for option in options - _GIVEN_BY_TYPER:
         assert f"`{option}" in text or f", {option}" in text, option
-    for code in (*ExitCode, *Verdict):
+    for code in (*ExitCode, *Integrity):
         assert re.search(rf"^\| {int(code)} \|.*\|$", text, flags=re.MULTILINE), code
 
 

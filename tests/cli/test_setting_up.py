@@ -72,6 +72,16 @@ def test_what_init_makes_belongs_to_one_user(home: Path) -> None:
     assert "/holdgate-data/" in (home / ".gitignore").read_text()
 
 
+def test_a_passphrase_that_others_can_read_makes_no_vault(tmp_path: Path) -> None:
+    """What a start would refuse is refused before anything is sealed with it, with the remedy."""
+    passphrase = tmp_path / "vault.passphrase"
+    passphrase.write_text("known to the whole office")
+    passphrase.chmod(0o644)
+    holdgate = Holdgate(tmp_path / "holdgate.yaml")
+    assert f"chmod 600 {passphrase}" in one_sentence(holdgate("init", str(tmp_path)), 3)
+    assert not list(tmp_path.rglob("vault.enc"))
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, holdgate: Holdgate) -> None:
     """init into a place that is no folder names the place and a remedy."""
     (tmp_path / "file").write_text("")

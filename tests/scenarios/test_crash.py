@@ -112,6 +112,20 @@ def test_before_the_intent_nothing_happened(running: Gate, acme: Acme) -> None:
     assert len(acme.mutating()) == 1
 
 
+def test_a_read_that_died_with_its_gateway_is_told_as_failed(running: Gate, acme: Acme) -> None:
+    """I-8: killed while it read: FAILED, which says why and that the same call may be made again."""
+    acme.fault("wait_for_release", "before", method="GET")
+    with calling(running, "plain_invoice", {"invoice": "inv_1001"}):
+        acme.wait_for_parked()
+        running.kill9()
+    acme.release()
+    (row,) = running.place.actions()
+    running.start()
+    answer = running.settled(row.id)
+    assert (answer["status"], answer["code"], answer["retry"]) == ("failed", "upstream_failed", "yes")
+    assert "stopped" in answer["message"]
+
+
 def test_between_intent_and_send_it_is_unknown_and_stays_so(
     place: Place, acme: Acme, silent_vault: SilentVault
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ledger.verify import Verdict
+from gateway.ledger.verify import Integrity
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import Place
@@ -30,7 +30,7 @@ def written(place: Place, acme: Acme) -> Place:
 
     run(scenario)
     report = place.verify()
-    assert (report.verdict, report.findings) == (Verdict.OK, [])
+    assert (report.verdict, report.findings) == (Integrity.OK, [])
     assert report.lines > 10
     return place
 
@@ -103,18 +103,18 @@ def behead(file: sqlite3.Connection) -> None:
 @pytest.mark.parametrize(
     ("how", "verdict"),
     [
-        (flip, Verdict.TAMPERED),
-        (flip_and_rehash_one, Verdict.TAMPERED),
-        (flip_and_rehash, Verdict.TAMPERED),
-        (delete_one, Verdict.GAP),
-        (delete_and_close_ranks, Verdict.TAMPERED),
-        (swap, Verdict.TAMPERED),
-        (cut, Verdict.GAP),
-        (cut_and_move_the_head, Verdict.TAMPERED),
-        (behead, Verdict.TAMPERED),
+        (flip, Integrity.TAMPERED),
+        (flip_and_rehash_one, Integrity.TAMPERED),
+        (flip_and_rehash, Integrity.TAMPERED),
+        (delete_one, Integrity.GAP),
+        (delete_and_close_ranks, Integrity.TAMPERED),
+        (swap, Integrity.TAMPERED),
+        (cut, Integrity.GAP),
+        (cut_and_move_the_head, Integrity.TAMPERED),
+        (behead, Integrity.TAMPERED),
     ],
 )
-def test_every_change_is_found(written: Place, how: Attack, verdict: Verdict) -> None:
+def test_every_change_is_found(written: Place, how: Attack, verdict: Integrity) -> None:
     """S34, V-5: a flipped, deleted, exchanged or cut line is found, and said in words."""
     attack(written, how)
     report = written.verify()
@@ -137,9 +137,9 @@ def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Ac
     for leftover in place.home.data.glob("holdgate.db-*"):
         leftover.unlink()
     shutil.copy(older, place.home.database)
-    assert place.verify(published=Path(notes_then)).verdict == Verdict.OK
+    assert place.verify(published=Path(notes_then)).verdict == Integrity.OK
     report = place.verify()
-    assert report.verdict == Verdict.GAP
+    assert report.verdict == Integrity.GAP
     assert "The tail was cut" in report.findings[0]
 
 
@@ -149,7 +149,7 @@ def test_a_note_of_somebody_elses_is_no_anchor(written: Place) -> None:
     lines = notes.read_text().split("\n")
     lines[1] = str(int(lines[1]) - 1)
     notes.write_text("\n".join(lines))
-    assert written.verify().verdict == Verdict.TAMPERED
+    assert written.verify().verdict == Integrity.TAMPERED
 
 
 def test_the_file_itself_refuses_an_honest_mistake(written: Place) -> None:
@@ -197,4 +197,4 @@ def test_the_gateway_seals_nothing_that_it_did_not_write(place: Place, acme: Acm
 
     run(scenario)
     assert len(acme.mutating()) == 1
-    assert place.verify().verdict == Verdict.TAMPERED
+    assert place.verify().verdict == Integrity.TAMPERED
