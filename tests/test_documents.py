@@ -147,6 +147,9 @@ def test_a_planned_key_is_refused_as_not_built_yet() -> None:
         ("name: x\nvalue: 1e999\n", 2, "1e999 is too large a number."),
         ('name: "\\ud800"\n', 1, "A \\ud800-\\udfff escape is half a character."),
         ("name: x # \u202e\n", 1, "The invisible character U+202E"),
+        ("name: x\nvalue: allo\u00adw\n", 2, "The invisible character U+00AD"),
+        ("name: x\nvalue: a\u2028host: b\n", 2, "The invisible character U+2028"),
+        ("name: x\n# \U000e0041\n", 2, "The invisible character U+E0041"),
         ("name: x\nvalue: a\x07b\n", 2, "Character U+0007 is not allowed."),
     ],
 )

@@ -94,10 +94,10 @@ def _furnish(home: Home, name: str) -> None:
     """A key for a first agent, and something in place of the credential."""
     import secrets
 
-    from gateway.app import passphrase
     from gateway.cli.invocation import opened_store
     from gateway.cli.whoami import os_user
     from gateway.model import Kind, Principal
+    from gateway.passphrase import passphrase
     from gateway.settings import LocalVaultSettings
     from gateway.setup import admit, keep_key
     from vault.local import LocalVault
