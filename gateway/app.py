@@ -134,6 +134,11 @@ class App:
         """Whether there is a tool of that name, visible to the caller or not."""
         return tool in own_tools.INPUTS or tool in self.catalogue.tools
 
+    def talks(self, tool: str) -> bool:
+        """Whether the tool of that name may say something to its client before its answer."""
+        known = self.catalogue.tools.get(tool)
+        return known is not None and known.talks
+
     def offered(self, principal: Principal) -> Sequence[Published]:
         """The tools this principal may see, by policy; the gateway's own ones always."""
         visible = sorted(self.policy.current.visible(principal))

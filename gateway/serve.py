@@ -21,7 +21,7 @@ from gateway.redact import RedactingFilter
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.wire.http_front import FrontSettings, HttpFront
-from gateway.wire.mcp_server import build_server, http_app, serve_stdio
+from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
 from gateway.wire.sessions import Sessions
 
 log = logging.getLogger("holdgate.serve")
@@ -107,6 +107,7 @@ def http_front(app: App, port: int) -> HttpFront:
         authenticate=app.api_keys.authenticate,
         ready=app.ready,
         delivered=app.delivered,
+        direct=direct_calls(app, server, structured_content=settings.structured_content),
     )
 
 

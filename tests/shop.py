@@ -23,8 +23,9 @@ from gateway.errors import LedgerUnavailable, Refusal
 from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, new_id
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, UnknownTool
+from gateway.wire.direct import DirectCalls
 from gateway.wire.http_front import FrontSettings, HttpFront
-from gateway.wire.mcp_server import build_server, http_app, serve_stdio
+from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
 from gateway.wire.sessions import Sessions
 
 BOT = Principal("acme", "bot", Kind.AGENT)
@@ -120,6 +121,8 @@ class Shop:
         self.cancelled = threading.Event()
         self.proceed = threading.Event()
         self.store_is_up = True
+        self.talking: set[str] = set()
+        """Tools that may say something before their answer."""
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
 
     async def handle(self, call: Call) -> Outcome:
@@ -157,6 +160,9 @@ class Shop:
     def knows(self, tool: str) -> bool:
         return tool in self.catalogue.tools or tool in own_tools.INPUTS
 
+    def talks(self, tool: str) -> bool:
+        return tool in self.talking
+
     def offered(self, principal: Principal) -> Sequence[object]:
         names = [name for name in self.catalogue.tools if principal is BOT or name == "shop_lookup"]
         return [*own_tools.PUBLISHED.values(), *(self.catalogue.published(name) for name in names)]
@@ -189,22 +195,31 @@ def served(
     sessions: Sessions | None = None,
     structured_content: bool = True,
     progress_seconds: float = 5.0,
+    direct: bool = True,
 ) -> Iterator[int]:
-    """Serve `gateway` over HTTP on loopback; yields the port."""
+    """Serve `gateway` over HTTP on loopback, with `direct` calls as the product does; yields the port."""
     server = build_server(
         gateway, sessions=sessions, structured_content=structured_content, progress_seconds=progress_seconds
     )
     settings = FrontSettings(failures=failures, sessions=sessions is not None)
-    with running(fronted(gateway, http_app(server, settings, sessions), settings)) as port:
+    calls = direct_calls(gateway, server, structured_content=structured_content, progress_seconds=progress_seconds)
+    with running(fronted(gateway, http_app(server, settings, sessions), settings, calls if direct else None)) as port:
         try:
             yield port
         finally:
             gateway.proceed.set()
 
 
-def fronted(gateway: Shop, app: ASGIApp, settings: FrontSettings) -> HttpFront:
+def fronted(gateway: Shop, app: ASGIApp, settings: FrontSettings, direct: DirectCalls | None = None) -> HttpFront:
     """The front before `app`, with the shop's keys."""
-    return HttpFront(app, settings, authenticate=gateway.authenticate, ready=gateway.ready, delivered=gateway.delivered)
+    return HttpFront(
+        app,
+        settings,
+        authenticate=gateway.authenticate,
+        ready=gateway.ready,
+        delivered=gateway.delivered,
+        direct=direct,
+    )
 
 
 @contextmanager

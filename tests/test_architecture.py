@@ -60,8 +60,8 @@ MAY_IMPORT = {
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 HOMES = {
-    "mcp": r"gateway\.(wire\.(mcp_server|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(wire\.(mcp_server|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp": r"gateway\.(wire\.(mcp_server|direct|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(wire\.(mcp_server|direct|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
     "httpx": r"gateway\.outbound\.(engine|door)",
     "aiohttp": r"gateway\.outbound\.engine",

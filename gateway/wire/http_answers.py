@@ -45,16 +45,17 @@ def failure(
     """
     error = {"code": -31_000 - status if code is None else code, "message": message}
     extra = dict(headers or {}) | ({"retry-after": str(ceil(retry_after))} if retry_after is not None else {})
-    return _json(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
+    return json_answer(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
 
 
 def plain(status: int) -> Answer:
     """A probe's answer: up or down, and nothing else."""
-    return _json(status, {"ok": status == 200}, {})
+    return json_answer(status, {"ok": status == 200}, {})
 
 
-def _json(status: int, value: Mapping[str, object], headers: Mapping[str, str]) -> Answer:
+def json_answer(status: int, value: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
+    """Any JSON."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     own = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
-    every = {**own, **headers}
+    every = {**own, **(headers or {})}
     return Answer(status, body, tuple((name.encode(), text.encode()) for name, text in every.items()))

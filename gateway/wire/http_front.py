@@ -11,45 +11,34 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import HoldgateError, LedgerUnavailable
 from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES, BadJson, loads
+from gateway.wire.exchange import EXCHANGE, Exchange, turns_of_the_loop
+from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure, plain
-from gateway.wire.http_limits import FailureLimit, hosts_match
+from gateway.wire.http_limits import FailureLimit, host_matches
 
 if TYPE_CHECKING:
-    from gateway.wire.sessions import Session
+    from gateway.wire.direct import DirectCalls
 
 logger = logging.getLogger(__name__)
-
-EXCHANGE: Final = "holdgate.exchange"
-"""Under this name `scope["state"]` holds the `Exchange`."""
 
 _PARSE_ERROR: Final = -32700
 _INVALID_REQUEST: Final = -32600
 _HEADER_MISMATCH: Final = -32020
 _BODY_SECONDS: Final = 30.0
-_SINGLE_HEADERS: Final = ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run", "mcp-session-id")
+_SINGLE_HEADERS: Final = frozenset(
+    ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run", "mcp-session-id")
+)
 
 Authenticate = Callable[[str], Awaitable[Principal | None]]
 """The principal behind a bearer token, or None. Raises `LedgerUnavailable` when the store cannot be asked."""
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and its answer, or one pipe and its answers, as the protocol layer and the wire both see it."""
-
-    principal: Principal
-    answered: list[str] = field(default_factory=list)
-    """Ids of the actions that the answer speaks of; the protocol layer adds them."""
-    session: Session | None = None
-    """The session or pipe it belongs to, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +67,7 @@ class HttpFront:
         authenticate: see `Authenticate`.
         ready: whether calls can be served now; behind `/readyz`.
         delivered: told which actions' answers were handed over whole, once they were (semantics.md I-15).
+        direct: answers plain calls in the app's stead.
         clock: seconds; only for the failure limit.
     """
 
@@ -89,9 +79,11 @@ class HttpFront:
         authenticate: Authenticate,
         ready: Callable[[], Awaitable[bool]],
         delivered: Callable[[list[str]], Awaitable[None]],
+        direct: DirectCalls | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
+        self._direct = direct
         self._settings = settings
         self._authenticate = authenticate
         self._ready = ready
@@ -102,8 +94,6 @@ class HttpFront:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            # HTTP's parser leaves blanks at the end of a value, and they are no part of it (RFC 9110, 5.5).
-            scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
             if (answer := await self._answer(scope, receive, send)) is not None:
                 await answer.send(send)
         else:
@@ -115,32 +105,37 @@ class HttpFront:
         # A probe reaches a pod by its address, under whatever Host; it learns nothing but up or down.
         if path in ("/healthz", "/readyz") and scope["method"] in ("GET", "HEAD"):
             return plain(200 if path == "/healthz" or await self._is_ready() else 503)
-        headers = Headers(scope=scope)
-        if not hosts_match(headers.getlist("host"), self._settings.allowed_hosts):
+        fields = fields_of(scope["headers"])
+        if not host_matches(fields.one("host"), self._settings.allowed_hosts):
             return failure(421, "This Host is not served here; add it to `allowed_hosts`.")
-        origins = headers.getlist("origin")
-        if origins and not hosts_match(origins, self._settings.allowed_origins):
+        if "origin" in fields.values and not host_matches(fields.one("origin"), self._settings.allowed_origins):
             return failure(403, "This Origin may not call; add it to `allowed_origins`.")
         if path != self._settings.path:
             return failure(404, "There is nothing at this path.")
         methods = ("POST", "GET", "DELETE") if self._settings.sessions else ("POST",)
         if scope["method"] not in methods:
             return failure(405, "Send MCP messages with POST.", headers={"allow": ", ".join(methods)})
-        for name in _SINGLE_HEADERS:
-            if len(headers.getlist(name)) > 1:
-                return failure(400, f"The header {name} appears more than once.", code=_INVALID_REQUEST)
-        principal = await self._principal(scope, headers)
+        for name in fields.repeated & _SINGLE_HEADERS:
+            return failure(400, f"The header {name} appears more than once.", code=_INVALID_REQUEST)
+        principal = await self._principal(scope, fields)
         if isinstance(principal, Answer):
             return principal
         if scope["method"] != "POST":
             await self._serve(scope, receive, send, Exchange(principal), b"")
             return None
-        body = await _body(headers, receive)
+        body = await _body(fields, receive)
         if isinstance(body, Answer):
             return body
-        if (wrong := _not_a_message(headers, body)) is not None:
-            return wrong
-        await self._serve(scope, receive, send, Exchange(principal), body)
+        message = _message(fields, body)
+        if isinstance(message, Answer):
+            return message
+        exchange = Exchange(principal)
+        call = self._direct.plain(fields, message) if self._direct is not None else None
+        if call is None or self._direct is None:
+            await self._serve(scope, receive, send, exchange, body)
+        else:
+            client = scope["client"][0] if scope.get("client") else None
+            await self._record(await self._direct.answer(call, exchange, fields, client, receive, send))
         return None
 
     async def _is_ready(self) -> bool:
@@ -149,12 +144,12 @@ class HttpFront:
         except LedgerUnavailable:
             return False
 
-    async def _principal(self, scope: Scope, headers: Headers) -> Principal | Answer:
+    async def _principal(self, scope: Scope, fields: Fields) -> Principal | Answer:
         """The caller. Every failed attempt gets the same answer, whether the key is unknown, revoked or malformed."""
         address = scope["client"][0] if scope.get("client") else ""
         if (wait := self._failures.wait(address)) > 0:
             return failure(429, "Too many failed authentications from this address.", retry_after=wait)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
+        scheme, _, token = fields.values.get("authorization", "").partition(" ")
         if not token:
             return self._unauthorized("Send a credential as `Authorization: Bearer ...`.", "")
         try:
@@ -173,16 +168,20 @@ class HttpFront:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, body: bytes) -> None:
         watch = _Delivery(receive, send, exchange, body)
-        state = {**scope.get("state", {}), EXCHANGE: exchange}
+        known = {
+            "state": {**scope.get("state", {}), EXCHANGE: exchange},
+            "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]],
+        }
         watcher = asyncio.create_task(watch.until_gone())
         try:
-            await self._app({**scope, "state": state}, watch.receive, watch.send)
+            await self._app({**scope, **known}, watch.receive, watch.send)
         finally:
             watcher.cancel()
-            if watch.handed_over:
-                await self._record(watch.handed_over)
+            await self._record(watch.handed_over)
 
     async def _record(self, action_ids: list[str]) -> None:
+        if not action_ids:
+            return
         try:
             await self._delivered(action_ids)
         except HoldgateError:
@@ -223,21 +222,15 @@ class _Delivery:
         body = message.get("body", b"")
         carried = [action_id for action_id in self._exchange.answered if action_id.encode() in body]
         if carried:
-            await _turns_of_the_loop()
+            await turns_of_the_loop()
         await self._send(message)
         if carried and not self._gone.is_set():
             self.handed_over += [action_id for action_id in carried if action_id not in self.handed_over]
 
 
-async def _turns_of_the_loop() -> None:
-    """Let a hang-up that has already reached the socket become an `http.disconnect`: read, close, wake the watcher."""
-    for _ in range(4):
-        await asyncio.sleep(0)
-
-
-async def _body(headers: Headers, receive: Receive) -> bytes | Answer:
+async def _body(fields: Fields, receive: Receive) -> bytes | Answer:
     too_large = failure(413, f"The body is larger than {MAX_BYTES} bytes.")
-    declared = headers.get("content-length", "0")
+    declared = fields.values.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > MAX_BYTES:
         return too_large
     body = bytearray()
@@ -255,8 +248,8 @@ async def _body(headers: Headers, receive: Receive) -> bytes | Answer:
     return failure(408, "The body did not arrive in time.")
 
 
-def _not_a_message(headers: Headers, body: bytes) -> Answer | None:
-    """The refusal of a body that is not one JSON-RPC message, or that its headers misname (semantics.md A-6)."""
+def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:
+    """The one JSON-RPC message of a body; the refusal of one that is not, or that its headers misname (A-6)."""
     try:
         message = loads(body)
     except BadJson as error:
@@ -273,12 +266,12 @@ def _not_a_message(headers: Headers, body: bytes) -> Answer | None:
         return failure(400, "`method` must be a string.", code=_INVALID_REQUEST, request_id=request_id)
     if not {"method", "result", "error"} & message.keys():
         return failure(400, "`method` is missing.", code=_INVALID_REQUEST, request_id=request_id)
-    return _misnamed(headers, message, params)
+    return _misnamed(fields, message, params) or message
 
 
-def _misnamed(headers: Headers, message: dict[str, Any], params: dict[str, Any]) -> Answer | None:
+def _misnamed(fields: Fields, message: dict[str, Any], params: dict[str, Any]) -> Answer | None:
     for header, said in (("mcp-method", message.get("method")), ("mcp-name", params.get("name"))):
-        value = headers.get(header)
+        value = fields.values.get(header)
         # The SDK decodes and compares encoded names itself.
         if value is not None and isinstance(said, str) and value != said and not value.startswith("=?"):
             text = f"The header {header} does not agree with the body."

@@ -40,10 +40,12 @@ class FailureLimit:
             self._clear_at.popitem(last=False)
 
 
-def hosts_match(values: Sequence[str], allowed: Sequence[str]) -> bool:
-    """Whether exactly one value was sent and it is allowed. An entry that ends in `:*` allows any port."""
-    if len(values) != 1:
+def host_matches(value: str | None, allowed: Sequence[str]) -> bool:
+    """Whether a value is there and allowed. An entry that ends in `:*` allows any port."""
+    if value is None:
         return False
-    value = values[0].lower()
+    if value in allowed:
+        return True
+    value = value.lower()
     name, _, port = value.rpartition(":")
     return value in allowed or (port.isdecimal() and f"{name}:*" in allowed)

@@ -32,17 +32,18 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.errors import CODES
-from gateway.model import Call, Carried, Outcome, Principal, Status, new_id
+from gateway.model import Call, Carried, Outcome, Principal
 from gateway.strict_json import MAX_BYTES
 from gateway.tools.catalogue import UnknownTool
 from gateway.tools.published import Published
+from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
-from gateway.wire.http_front import EXCHANGE, Exchange, FrontSettings
+from gateway.wire.direct import DirectCalls
+from gateway.wire.exchange import EXCHANGE, Exchange
+from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
 from gateway.wire.notices import Notices
 from gateway.wire.pages import Pages, page, paged
-from gateway.wire.results import call_result
 from gateway.wire.sessions import Session, Sessions, SessionServer, announce
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.watched import Watched
@@ -50,9 +51,6 @@ from gateway.wire.watched import Watched
 logger = logging.getLogger(__name__)
 
 
-_TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
-"""What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
-_MAX_NAME: Final = 64
 _LISTINGS_KEPT: Final = 64
 
 Context = ServerRequestContext[Any, Any]
@@ -71,6 +69,10 @@ class Gateway(Protocol):
 
     def knows(self, tool: str) -> bool:
         """Whether there is a tool of that name, visible to the caller or not: no other name may be written down."""
+        ...
+
+    def talks(self, tool: str) -> bool:
+        """Whether the tool of that name may say something to its client before its answer."""
         ...
 
     def offered(self, principal: Principal) -> Sequence[Published]:
@@ -106,6 +108,7 @@ class _Face:
         self._connection = connection
         self._sessions = sessions
         self._structured = structured_content
+        self._calls = Calls(gateway.handle, structured_content=structured_content)
         self._progress_seconds = progress_seconds
         self._listings: OrderedDict[tuple[str, tuple[str, ...]], Pages] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
@@ -125,20 +128,12 @@ class _Face:
 
     async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         exchange = self._exchange(ctx)
+        carried = self._carried(ctx, exchange.session)
+        notices = Notices(ctx, exchange.session, every=self._progress_seconds)
         try:
-            if len(params.name) > _MAX_NAME:
-                raise UnknownTool(params.name)
-            carried = self._carried(ctx, exchange.session)
-            notices = Notices(ctx, exchange.session, every=self._progress_seconds)
-            call = Call(exchange.principal, params.name, dict(params.arguments or {}), carried, client=notices)
-            outcome = await notices.beside(self._gateway.handle(call))
+            return await self._calls.make(exchange, params.name, dict(params.arguments or {}), carried, notices)
         except UnknownTool as error:
             raise MCPError(INVALID_PARAMS, error.message) from None
-        except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text
-            outcome = _internal_error(params.name)
-        if outcome.status in _TELLS_THE_END:
-            exchange.answered.append(outcome.action_id)
-        return call_result(outcome, structured_content=self._structured)
 
     async def set_level(self, ctx: Context, params: SetLevelRequestParams) -> EmptyResult:
         session = self._exchange(ctx).session
@@ -182,15 +177,6 @@ class _Face:
         await announce(self._sessions(), lambda line: line.send_tool_list_changed())
 
 
-def _internal_error(tool: str) -> Outcome:
-    """What the agent is told when the gateway itself broke: not that nothing happened, for that is not known."""
-    action_id = new_id("act")
-    logger.exception("call failed inside the gateway", extra={"action_id": action_id, "tool": tool[:_MAX_NAME]})
-    code = CODES["internal_error"]
-    message = "The gateway failed while it handled this call; whether it had an effect is not known."
-    return Outcome(Status.UNKNOWN, action_id, code=code.name, message=message, next=code.next, retry=code.retry)
-
-
 def build_server(
     gateway: Gateway,
     *,
@@ -210,6 +196,20 @@ def build_server(
     live: Callable[[], Iterable[Session]] = sessions.live if sessions is not None else tuple
     face = _Face(gateway, None, live, structured_content=structured_content, progress_seconds=progress_seconds)
     return _server(face, Server if sessions is None else SessionServer)
+
+
+def direct_calls(
+    gateway: Gateway, server: Server[Any], *, structured_content: bool = True, progress_seconds: float = 5.0
+) -> DirectCalls:
+    """What answers plain calls beside the app of `server`, in the same words; see `build_server`."""
+    calls = Calls(gateway.handle, structured_content=structured_content)
+    return DirectCalls(
+        calls,
+        gateway.talks,
+        knows=gateway.knows,
+        server_info=server.server_info_stamp,
+        progress_seconds=progress_seconds,
+    )
 
 
 def http_app(server: Server[Any], settings: FrontSettings, sessions: Sessions | None = None) -> ASGIApp:

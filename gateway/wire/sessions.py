@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.caller import Level
 from gateway.model import Principal, new_id
+from gateway.wire.exchange import EXCHANGE
 from gateway.wire.http_answers import failure
-from gateway.wire.http_front import EXCHANGE
 
 _SESSION: Final = "mcp-session-id"
 _VERSION: Final = "mcp-protocol-version"

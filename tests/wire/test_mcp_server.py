@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -171,6 +172,7 @@ async def test_a_long_call_gives_signs_of_life_to_a_client_that_asked(gateway: S
 async def test_a_sign_of_life_is_never_behind_what_the_tool_said(gateway: Shop, port: int, era: str) -> None:
     """Progress may only grow: what the gateway adds is a breath more than what the tool last said, of its total."""
     seen: list[tuple[float, float | None]] = []
+    gateway.talking.add("shop_refund")
 
     async def heard(progress: float, total: float | None, message: str | None) -> None:
         seen.append((progress, total))
@@ -184,16 +186,23 @@ async def test_a_sign_of_life_is_never_behind_what_the_tool_said(gateway: Shop, 
     assert [progress for progress, _ in seen] == sorted({progress for progress, _ in seen})
 
 
-async def test_a_client_that_gives_up_cancels_its_call_and_counts_as_not_delivered(gateway: Shop, port: int) -> None:
+async def test_a_client_that_gives_up_cancels_its_call_and_counts_as_not_delivered(gateway: Shop) -> None:
     """I-9, I-15: the handler is cancelled (the pipeline shields what must finish), and nothing was handed over."""
-    async with connected(port, "auto") as client:
-        with anyio.move_on_after(20) as scope:
-            async with anyio.create_task_group() as calls:
-                calls.start_soon(client.call_tool, "shop_refund", {"invoice": "slow"})
-                assert await anyio.to_thread.run_sync(gateway.arrived.wait, 10)
-                calls.cancel_scope.cancel()
-        assert not scope.cancelled_caught
-        assert await anyio.to_thread.run_sync(gateway.cancelled.wait, 10)
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        told.set()
+
+    told = anyio.Event()
+    with served(gateway, progress_seconds=0.05) as port:
+        async with connected(port, "auto") as client:
+            with anyio.move_on_after(20) as scope:
+                async with anyio.create_task_group() as calls:
+                    call = partial(client.call_tool, "shop_refund", {"invoice": "slow"}, progress_callback=heard)
+                    calls.start_soon(call)
+                    await told.wait()
+                    calls.cancel_scope.cancel()
+            assert not scope.cancelled_caught
+            assert await anyio.to_thread.run_sync(gateway.cancelled.wait, 10)
     assert gateway.delivered_ids == []
 
 

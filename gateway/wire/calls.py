@@ -1,0 +1,79 @@
+"""A tool call of the protocol, made: a `Call` in, the result of `tools/call` out, whichever front carries it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from gateway.caller import Client
+from gateway.errors import CODES
+from gateway.model import Call, Carried, Outcome, Status, new_id
+from gateway.tools.catalogue import UnknownTool
+from gateway.wire.exchange import Exchange
+from gateway.wire.results import call_result
+
+logger = logging.getLogger(__name__)
+
+_TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
+"""What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
+_MAX_NAME: Final = 64
+
+
+class Listener(Client, Protocol):
+    """A client that is told things while its call is under way."""
+
+    async def beside(self, work: Awaitable[Outcome]) -> Outcome:
+        """The outcome of `work`, after everything that was said before it."""
+        ...
+
+
+class Calls:
+    """Makes calls.
+
+    Args:
+        handle: answers a call with exactly one outcome; see `mcp_server.Gateway`.
+        structured_content: whether results carry the envelope a second time as structured content.
+    """
+
+    def __init__(self, handle: Callable[[Call], Awaitable[Outcome]], *, structured_content: bool) -> None:
+        self._handle = handle
+        self._structured = structured_content
+
+    async def make(
+        self,
+        exchange: Exchange,
+        name: str,
+        arguments: dict[str, Any],
+        carried: Carried,
+        listener: Listener | None = None,
+    ) -> dict[str, Any]:
+        """The result of one call, as plain JSON.
+
+        Args:
+            listener: hears what the tool says before its answer; None: nobody.
+
+        Raises:
+            UnknownTool: absent and hidden alike.
+        """
+        try:
+            if len(name) > _MAX_NAME:
+                raise UnknownTool(name)
+            work = self._handle(Call(exchange.principal, name, arguments, carried, client=listener))
+            outcome = await (work if listener is None else listener.beside(work))
+        except UnknownTool:
+            raise
+        except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text
+            outcome = _internal_error(name)
+        if outcome.status in _TELLS_THE_END:
+            exchange.answered.append(outcome.action_id)
+        return call_result(outcome, structured_content=self._structured)
+
+
+def _internal_error(tool: str) -> Outcome:
+    """What the agent is told when the gateway itself broke: not that nothing happened, for that is not known."""
+    action_id = new_id("act")
+    logger.exception("call failed inside the gateway", extra={"action_id": action_id, "tool": tool[:_MAX_NAME]})
+    code = CODES["internal_error"]
+    message = "The gateway failed while it handled this call; whether it had an effect is not known."
+    return Outcome(Status.UNKNOWN, action_id, code=code.name, message=message, next=code.next, retry=code.retry)

@@ -1,0 +1,235 @@
+"""Plain tool calls of 2026-07-28, answered without the SDK's app (docs/decisions/0009-a-front-for-plain-calls.md).
+
+The app makes a task group, a memory stream and several validations of each message, and that costs as much as all of
+our governance. A call that is exactly what the protocol says and asks for nothing special needs none of it. Whatever
+else arrives is the app's: this module refuses nothing, except names of tools, and understands less rather than more.
+It stands behind the front's checks, as the app does, and takes the SDK's own rules for what a well-formed call is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
+from mcp.types.methods import validate_client_request
+from mcp_types import INVALID_PARAMS, SERVER_INFO_META_KEY
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from starlette.types import Receive, Send
+
+from gateway.telemetry.metrics import UNKNOWN_TOOL
+from gateway.telemetry.requests import Observed, Operation, observing, serving
+from gateway.tools.catalogue import UnknownTool
+from gateway.wire.calls import Calls
+from gateway.wire.carried import carried_by
+from gateway.wire.exchange import Exchange, still_there
+from gateway.wire.fields import Fields
+from gateway.wire.http_answers import json_answer
+
+_METHOD: Final = "tools/call"
+_VERSION: Final = "mcp-protocol-version"
+_ROUTING: Final = (_VERSION, "mcp-method", "mcp-name", "accept", "content-type")
+_PARAMS: Final = frozenset({"name", "arguments", "_meta"})
+_ACCEPTED: Final = frozenset({"application/json", "text/event-stream"})
+_SILENCE: Final = 15.0
+"""Seconds after which an answer begins as a stream with signs of life in it: proxies cut silent connections."""
+_STREAM: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainCall:
+    """A call that the app is not needed for."""
+
+    id: str | int
+    version: str
+    name: str
+    arguments: dict[str, Any]
+    meta: Mapping[str, Any]
+
+
+class DirectCalls:
+    """Answers plain calls.
+
+    Args:
+        calls: makes them.
+        talks: whether a tool, by its name, may say something to its client before its answer: then it is the app's.
+        knows: whether a name is in the catalogue; any other is watched as `unknown`.
+        server_info: what every result of this era says of its server.
+        progress_seconds: between two signs of life of a long call, for clients that ask for them.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        talks: Callable[[str], bool],
+        *,
+        knows: Callable[[str], bool],
+        server_info: Mapping[str, Any],
+        progress_seconds: float = 5.0,
+    ) -> None:
+        self._calls = calls
+        self._talks = talks
+        self._knows = knows
+        self._meta = {SERVER_INFO_META_KEY: dict(server_info)}
+        self._progress_seconds = progress_seconds
+
+    def plain(self, fields: Fields, message: Mapping[str, Any]) -> PlainCall | None:
+        """The call that a message makes, or None when it is the app's to answer.
+
+        Args:
+            message: one JSON-RPC request whose id, method and params have the right types.
+        """
+        values = fields.values
+        if message.get("method") != _METHOD or values.get(_VERSION) not in MODERN_PROTOCOL_VERSIONS:
+            return None
+        if not fields.repeated.isdisjoint(_ROUTING) or not _speaks_as_the_protocol_says(values):
+            return None
+        id, params = message.get("id"), message.get("params", {})
+        if id is None or not params.keys() <= _PARAMS or not isinstance(params.get("arguments"), dict):
+            return None
+        route = classify_inbound_request(message, headers=values)
+        if not isinstance(route, InboundModernRoute):
+            return None
+        try:
+            validate_client_request(_METHOD, route.protocol_version, params)
+        except ValidationError:
+            return None
+        if self._talks(params["name"]):
+            return None
+        return PlainCall(id, route.protocol_version, params["name"], params["arguments"], params["_meta"])
+
+    async def answer(
+        self, call: PlainCall, exchange: Exchange, fields: Fields, client: str | None, receive: Receive, send: Send
+    ) -> list[str]:
+        """Make the call and send its answer. Returns the ids of actions whose answers were handed over whole."""
+        stream = _Stream(call, receive, send, self._progress_seconds)
+        try:
+            if observing():
+                with serving(self._operation(call, fields, client)) as observed:
+                    reply = await self._reply(call, exchange, fields, observed)
+            else:
+                reply = await self._reply(call, exchange, fields, Observed())
+        except asyncio.CancelledError:
+            if stream.left:
+                return []
+            raise
+        finally:
+            stream.stop()
+        # Before it is sent: a client may well close as soon as it has read its answer.
+        there = not exchange.answered or await still_there(receive)
+        if not await stream.end(reply):
+            await json_answer(400 if "error" in reply else 200, reply).send(send)
+        return exchange.answered if there else []
+
+    async def _reply(self, call: PlainCall, exchange: Exchange, fields: Fields, observed: Observed) -> dict[str, Any]:
+        carried = carried_by(call.meta, fields.values)
+        try:
+            result = await self._calls.make(exchange, call.name, call.arguments, carried)
+        except UnknownTool as unknown:
+            observed.error = str(INVALID_PARAMS)
+            return {"jsonrpc": "2.0", "id": call.id, "error": {"code": INVALID_PARAMS, "message": unknown.message}}
+        if result["isError"]:
+            observed.error = "tool_error"
+        return {"jsonrpc": "2.0", "id": call.id, "result": {**result, "_meta": self._meta}}
+
+    def _operation(self, call: PlainCall, fields: Fields, client: str | None) -> Operation:
+        return Operation(
+            method=_METHOD,
+            tool=call.name if self._knows(call.name) else UNKNOWN_TOOL,
+            version=call.version,
+            transport="tcp",
+            request_id=call.id,
+            client=client,
+            meta=call.meta,
+            headers=fields.values,
+        )
+
+
+class _Stream:
+    """Turns an answer that takes long into a stream of events, so that nobody takes the silence for an end.
+
+    From then on it also sees whether the client hangs up, and cancels what is done for it; shorter calls are not worth
+    a watch. What the pipeline has begun goes on either way (semantics.md I-9).
+    """
+
+    def __init__(self, call: PlainCall, receive: Receive, send: Send, progress_seconds: float) -> None:
+        self.left = False
+        """Whether the client hung up, and its call was cancelled for that."""
+        self._receive = receive
+        self._send = send
+        self._token = call.meta.get("progressToken")
+        self._every = _SILENCE if self._token is None else progress_seconds
+        self._begun = time.monotonic()
+        self._signs = 0
+        self._over = asyncio.Event()
+        self._serving = asyncio.current_task()
+        self._telling: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        # A timer, and not a task: most calls end before it, and then it has cost nothing.
+        self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
+
+    async def end(self, reply: Mapping[str, Any]) -> bool:
+        """Send the reply as the last event; False when no stream has begun, and nothing was sent."""
+        if self._telling is None:
+            return False
+        await self._telling
+        await self._send({"type": "http.response.body", "body": _event(reply), "more_body": False})
+        return True
+
+    def stop(self) -> None:
+        """No more signs of life."""
+        self._timer.cancel()
+        self._over.set()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _begin(self) -> None:
+        self._telling = asyncio.create_task(self._tell())
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _tell(self) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
+        while not self._over.is_set():
+            await self._send({"type": "http.response.body", "body": self._sign_of_life(), "more_body": True})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._over.wait()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        if self._serving is not None:
+            self._serving.cancel()
+
+    def _sign_of_life(self) -> bytes:
+        if self._token is None:
+            return b": ping\r\n\r\n"
+        elapsed = round(time.monotonic() - self._begun, 1)
+        self._signs += 1
+        # Progress may only grow, and this is none of the tool's own.
+        params = {
+            "progressToken": self._token,
+            "progress": self._signs / 1000,
+            "message": f"Still working after {elapsed:g} s.",
+        }
+        return _event({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+
+
+def _event(message: Mapping[str, Any]) -> bytes:
+    return b"event: message\r\ndata: " + json.dumps(message, separators=(",", ":")).encode() + b"\r\n\r\n"
+
+
+def _speaks_as_the_protocol_says(values: Mapping[str, str]) -> bool:
+    accepted = {kind.partition(";")[0].strip().lower() for kind in values.get("accept", "").split(",")}
+    return accepted >= _ACCEPTED and values.get("content-type", "").lower().startswith("application/json")
