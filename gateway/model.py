@@ -203,7 +203,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleRef:
-    """A rule that took part in a decision, so that it can be found in its file."""
+    """A rule that made a decision, so that it can be found in its file."""
 
     id: str
     """`<policy>/<tool or rule id>/<clause>`, e.g. `support-agents/billing_refund/max.cents`."""
@@ -271,6 +271,7 @@ class Decision:
     message: str
     """One sentence for the agent: why, and what to do next."""
     rules: tuple[RuleRef, ...]
+    """Those that made it this verdict, and no others; none, when nothing grants the tool."""
     policy_hash: str
     approval: ApprovalTerms | None = None
     charges: tuple[BudgetCharge, ...] = ()

@@ -15,7 +15,6 @@ from gateway.policy.clauses import Clause, clauses, covers, matcher
 from gateway.policy.document import Budgets, PolicyDocument, ToolBudget
 from gateway.policy.question import Question
 
-_STRICTNESS = {Verdict.DENY: 0, Verdict.HOLD: 1, Verdict.ALLOW: 2}
 _CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_needed": 3}
 """What is told first: there is no point in looking for evidence for what is not permitted."""
 
@@ -87,19 +86,20 @@ class Policy:
         says = [say for say in self._says.get(name, ()) if say.applies(question.principal)]
         bitten = [clause for say in says for clause in say.clauses if clause.bites(question)]
         grants = [say.grant for say in says if say.grant]
-        rules = tuple(sorted([*(clause.ref for clause in bitten), *grants], key=_strictest_first))
         if denials := [clause for clause in bitten if clause.ref.verdict is Verdict.DENY]:
             code = min((clause.code for clause in denials), key=_CODES.__getitem__)
             told = denials if code != "not_permitted" else [clause for clause in denials if clause.code == code]
-            return self._verdict(Verdict.DENY, code, rules, f"Policy does not allow this call: {_because(told)}.")
+            return self._verdict(
+                Verdict.DENY, code, _rules(told), f"Policy does not allow this call: {_because(told)}."
+            )
         if not grants:
             message = f"No policy lets {question.principal.id} call {name}."
-            return self._verdict(Verdict.DENY, "not_permitted", rules, message)
+            return self._verdict(Verdict.DENY, "not_permitted", (), message)
         verdict, code, message = Verdict.ALLOW, "allowed", "Policy allows this call."
-        approval = None
+        rules, approval = tuple(sorted(grants, key=_by_name)), None
         if bitten:
             approval = _combined([clause.approval for clause in bitten])
-            verdict, code = Verdict.HOLD, "approval_needed"
+            verdict, code, rules = Verdict.HOLD, "approval_needed", _rules(bitten)
             message = f"This call waits for approval by {_approvers(approval)}: {_because(bitten)}."
         wholes = [say.whole for say in says if say.whole]
         return Decision(
@@ -149,12 +149,16 @@ def _reach(document: Document[PolicyDocument], tools: Mapping[str, Tool]) -> _Re
     )
 
 
-def _strictest_first(ref: RuleRef) -> tuple[int, str, int]:
-    return _STRICTNESS[ref.verdict], ref.id, ref.line
+def _by_name(ref: RuleRef) -> tuple[str, int]:
+    return ref.id, ref.line
+
+
+def _rules(bitten: Sequence[Clause]) -> tuple[RuleRef, ...]:
+    return tuple(sorted((clause.ref for clause in bitten), key=_by_name))
 
 
 def _because(bitten: Sequence[Clause]) -> str:
-    return "; ".join(clause.ref.because for clause in sorted(bitten, key=lambda clause: _strictest_first(clause.ref)))
+    return "; ".join(ref.because for ref in _rules(bitten))
 
 
 def _combined(asked: Sequence[ApprovalTerms | None]) -> ApprovalTerms:

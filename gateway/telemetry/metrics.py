@@ -44,7 +44,7 @@ METRICS: Final = (
     Metric("http.client.request.duration", "histogram", "s", "Requests to systems of record.", _HTTP_SECONDS),
     Metric("holdgate.calls", "counter", "{call}", "Answers to tool calls, by status."),
     Metric("holdgate.decisions", "counter", "{decision}", "What policy said of calls."),
-    Metric("holdgate.rules", "counter", "{rule}", "Rules that took part in a decision, by what they said."),
+    Metric("holdgate.rules", "counter", "{rule}", "Rules that made a decision what it was, by what they said."),
     Metric("holdgate.refusals", "counter", "{call}", "Calls refused, by code."),
     Metric("holdgate.replays", "counter", "{call}", "Calls answered from an earlier one, by the source of their key."),
     Metric("holdgate.unknowns", "counter", "{action}", "Writes whose outcome became unknown."),

@@ -72,10 +72,10 @@ def test_what_no_policy_grants_is_denied(policy: Write) -> None:
 def test_a_limit_that_is_passed_denies_and_is_told(
     policy: Write, arguments: dict[str, object], rule: str, told: str
 ) -> None:
-    """The agent learns which limit was hit, so that it can stay within it."""
+    """The agent learns which limit was hit, and no other rule's name, so that it can stay within it."""
     decision = policy(SUPPORT).decide(ask(arguments=arguments))
     assert decision.code == "not_permitted"
-    assert decision.rules[0].id == f"support-agents/billing_refund/{rule}"
+    assert [ref.id for ref in decision.rules] == [f"support-agents/billing_refund/{rule}"]
     assert told in decision.message
 
 
@@ -89,6 +89,7 @@ def test_a_hold_says_who_must_approve_and_for_how_long(policy: Write) -> None:
     """H-5, H-6: the terms stand in the decision; what is not written has the defaults."""
     decision = policy(SUPPORT).decide(ask(arguments=refund(cents=3000)))
     assert decision.code == "approval_needed"
+    assert [ref.id for ref in decision.rules] == ["support-agents/billing_refund/approve_over.cents"]
     assert decision.approval == ApprovalTerms((ApprovalFactor(("finance",), 1),), expires=14_400, execute_within=900)
     assert "1 of finance" in decision.message
 
