@@ -19,7 +19,7 @@ from gateway.identity.api_keys import ApiKeys
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
-from gateway.model import Call, Event, Outcome, Principal, Rate
+from gateway.model import Call, Event, Outcome, Principal, Rate, Surface
 from gateway.outbound.door import Door
 from gateway.outbound.egress import base_of
 from gateway.passphrase import passphrase
@@ -35,6 +35,7 @@ from gateway.telemetry import metrics
 from gateway.throttle import Throttle
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, load_connectors
+from gateway.tools.offers import Offer
 from gateway.tools.published import Published
 from vault.broker import Backend, Broker
 
@@ -123,11 +124,13 @@ class App:
         Raises:
             UnknownTool: absent or hidden.
         """
-        if call.tool in own_tools.INPUTS:
-            outcome = await self.follow_up.handle(call)
+        if call.surface is Surface.TOOL and call.tool in own_tools.INPUTS:
+            name, outcome = call.tool, await self.follow_up.handle(call)
         else:
             outcome = await self.pipeline.handle(call)
-        metrics.answered(call.tool, outcome)
+            tool = self.catalogue.find(call)
+            name = tool.name if tool else metrics.UNKNOWN_TOOL
+        metrics.answered(name, outcome)
         return outcome
 
     def knows(self, tool: str) -> bool:
@@ -141,8 +144,20 @@ class App:
 
     def offered(self, principal: Principal) -> Sequence[Published]:
         """The tools this principal may see, by policy; the gateway's own ones always."""
-        visible = sorted(self.policy.current.visible(principal))
-        return [*(self.catalogue.published(name) for name in visible), *own_tools.PUBLISHED.values()]
+        visible = self._visible(principal, Surface.TOOL)
+        return [*map(self.catalogue.published, visible), *own_tools.PUBLISHED.values()]
+
+    def offers(self, principal: Principal, surface: Surface) -> Sequence[Offer]:
+        """The resources or prompts this principal may see, by policy."""
+        return [*map(self.catalogue.offer, self._visible(principal, surface))]
+
+    def surfaces(self) -> frozenset[Surface]:
+        """What there is at all, for somebody."""
+        return frozenset({Surface.TOOL, *(tool.surface for tool in self.catalogue.tools.values())})
+
+    def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
+        """Values for an argument of a resource or a prompt; see `Pipeline.complete`."""
+        return self.pipeline.complete(principal, surface, name, argument, begun)
 
     def catalogue_version(self, principal: Principal) -> str:
         """Schemas are pinned while a process lives, so the set of names is all that can change."""
@@ -205,6 +220,10 @@ class App:
         except LedgerUnavailable:
             return False
         return True
+
+    def _visible(self, principal: Principal, surface: Surface) -> list[str]:
+        tools = self.catalogue.tools
+        return [name for name in sorted(self.policy.current.visible(principal)) if tools[name].surface is surface]
 
     def _store_changed(self) -> None:
         self.api_keys.forget()

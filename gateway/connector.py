@@ -1,4 +1,4 @@
-"""All that a connector author imports: Connector, Input, Output, Preview, Found, Risk, Upstream, and content.
+"""All that a connector author imports: Connector, Input, Nothing, Output, Preview, Found, Risk, Upstream, and content.
 
 A connector is one module: models in, models out, and one async function per tool. It holds no credential, no
 header, no retry and no HTTP import; `upstream` is the only thing it can reach. A tool's name is
@@ -7,6 +7,19 @@ header, no retry and no HTTP import; `upstream` is the only thing it can reach. 
 Beside its data a tool may show an `Image`, an `Audio` or a `Document`:
 `return Chart(points=12).with_content(Image(png, "image/png"))`. One that takes long may say how far it has come:
 `async def export(args: Export, upstream: Upstream, caller: Caller) -> Exported`.
+
+Clients also read resources, which have a URI, and offer their users prompts. Both are declared like a tool, and go the
+same way: named in policies, decided, throttled, recorded, and invisible to those to whom no policy grants them:
+
+    @crm.resource("crm://customers/{customer}")
+    async def customer(args: Which, upstream: Upstream) -> Customer:
+        "A customer's record."
+        return Customer.model_validate(await upstream.get(f"/customers/{args.customer}"))
+
+    @crm.prompt()
+    async def apology(args: Letter, upstream: Upstream) -> str:
+        "Say sorry to a customer, in the tone that you choose."
+        return f"Write to {args.customer} that we are sorry. Be {args.tone}."
 """
 
 from __future__ import annotations
@@ -15,17 +28,21 @@ import inspect
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, Final, cast, get_type_hints
 
+from gateway.address import Address
 from gateway.caller import Caller
-from gateway.content import Audio, Document, Image
+from gateway.content import MEDIA_TYPE, Audio, Document, Image, Message
 from gateway.errors import StartupError
-from gateway.model import Effect, Risk
+from gateway.model import Effect, Risk, Surface
+from gateway.surfaces import SAID, PromptFunction, ResourceFunction, as_document, as_messages
 from gateway.tool import (
     JSON,
+    Body,
     Change,
     Found,
     Input,
+    Nothing,
     Output,
     Preview,
     RunFunction,
@@ -43,6 +60,8 @@ __all__ = [
     "Found",
     "Image",
     "Input",
+    "Message",
+    "Nothing",
     "Output",
     "Preview",
     "Risk",
@@ -52,6 +71,13 @@ __all__ = [
 
 TOOL_NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 CONNECTOR_NAME = re.compile(r"^[a-z][a-z0-9]{0,15}$")
+_LONGEST_NAME: Final = {Surface.TOOL: 32, Surface.RESOURCE: 64, Surface.PROMPT: 64}
+"""Characters. Clients put prefixes before a tool's name, and then cut or refuse it; other names they only show."""
+_GIVES_BACK: Final = {
+    Surface.TOOL: "an Output model",
+    Surface.RESOURCE: "an Output model, `str` or `bytes`",
+    Surface.PROMPT: "`str`, `Message` or `list[Message]`",
+}
 
 
 class Connector:
@@ -132,33 +158,101 @@ class Connector:
             sensitive=frozenset(sensitive),
         )
 
-    def _declare(self, function: RunFunction, *, title: str | None, **declared: Any) -> Tool:
-        code = inspect.unwrap(function).__code__
-        wrong = partial(StartupError, file=code.co_filename, line=code.co_firstlineno)
-        name = f"{self.name}_{function.__name__}"
-        if not TOOL_NAME.match(name) or len(name) > 32:
-            raise wrong(f"Tool name {name!r} is not portable: at most 32 of a-z, 0-9 and single _.")
+    def resource(
+        self,
+        uri: str,
+        *,
+        mime_type: str | None = None,
+        title: str | None = None,
+        timeout: float = 15.0,
+        sensitive: tuple[str, ...] = (),
+    ) -> Callable[[ResourceFunction], Tool]:
+        """Declare something to be read under a URI of its own. It is a read: granted by its name, and recorded.
+
+        The function gives back an `Output`, which becomes JSON with the declared fields only, or a `str`, or `bytes`:
+        `async def handbook(args: Nothing, upstream: Upstream) -> str`.
+
+        Args:
+            uri: `crm://handbook`, or a template such as `crm://customers/{customer}`, whose variables are the fields of
+                the Input; each fills one segment, and arrives decoded and validated.
+            mime_type: of a text, `text/plain` by default, or of bytes, `application/octet-stream` by default.
+        """
+        address = Address(uri)
+
+        def declare(function: ResourceFunction) -> Tool:
+            returned = get_type_hints(function).get("return")
+            kind = {str: "text/plain", bytes: "application/octet-stream"}.get(cast("Any", returned))
+            media = mime_type or kind or "application/json"
+            if not MEDIA_TYPE.fullmatch(media):
+                raise _wrong(function)(f"{media!r} is no media type.")
+            return self._declare(
+                as_document(function, address, media) if kind else cast("RunFunction", function),
+                output_model=Body if kind else returned,
+                surface=Surface.RESOURCE,
+                title=title,
+                effect=Effect.READ,
+                risk=Risk.LOW,
+                timeout=timeout,
+                sensitive=frozenset(sensitive),
+                address=address,
+                mime_type=media,
+            )
+
+        return declare
+
+    def prompt(
+        self, *, title: str | None = None, timeout: float = 15.0, sensitive: tuple[str, ...] = ()
+    ) -> Callable[[PromptFunction], Tool]:
+        """Declare words that a user may choose to begin with. It is a read: granted by its name, and recorded.
+
+        The function gives back a `str`, which the user is made to say, a `Message`, or a list of them. A prompt is an
+        instruction, so put into it of an upstream's text only what may be one.
+        """
+        return lambda function: self._declare(
+            as_messages(function),
+            output_model=Body if get_type_hints(function).get("return") in SAID else None,
+            surface=Surface.PROMPT,
+            title=title,
+            effect=Effect.READ,
+            risk=Risk.LOW,
+            timeout=timeout,
+            sensitive=frozenset(sensitive),
+        )
+
+    def _declare(
+        self,
+        function: RunFunction,
+        *,
+        title: str | None,
+        surface: Surface = Surface.TOOL,
+        **declared: Any,
+    ) -> Tool:
+        kind, wrong = surface.capitalize(), _wrong(function)
+        name, longest = f"{self.name}_{function.__name__}", _LONGEST_NAME[surface]
+        if not TOOL_NAME.match(name) or len(name) > longest:
+            raise wrong(f"{kind} name {name!r} is not portable: at most {longest} of a-z, 0-9 and single _.")
         if name in self.tools:
-            raise wrong(f"Tool {name} is declared twice.")
+            raise wrong(f"{kind} {name} is declared twice.")
         description = inspect.cleandoc(function.__doc__ or "")
         if not description:
-            raise wrong(f"Tool {name} has no docstring.", remedy="Say in it when an agent should call the tool.")
+            raise wrong(f"{kind} {name} has no docstring.", remedy="Say in it when an agent should call the tool.")
         hints = get_type_hints(function)
         parameters = list(inspect.signature(function).parameters)
-        input_model, output_model = hints.get(parameters[0] if parameters else ""), hints.get("return")
-        if not (inspect.iscoroutinefunction(function) and len(parameters) in (2, 3)):
-            raise wrong(f"Tool {name} must be `async def {function.__name__}(args, upstream)`.")
+        input_model = hints.get(parameters[0] if parameters else "")
+        output_model = declared.pop("output_model", hints.get("return"))
+        if not (inspect.iscoroutinefunction(inspect.unwrap(function)) and len(parameters) in (2, 3)):
+            raise wrong(f"{kind} {name} must be `async def {function.__name__}(args, upstream)`.")
         if len(parameters) == 3 and hints.get(parameters[2]) is not Caller:
-            raise wrong(f"Tool {name}: the third parameter must be annotated as the Caller.")
+            raise wrong(f"{kind} {name}: the third parameter must be annotated as the Caller.")
         if not (isinstance(input_model, type) and issubclass(input_model, Input)):
-            raise wrong(f"Tool {name}: the first parameter must be annotated with an Input model.")
+            raise wrong(f"{kind} {name}: the first parameter must be annotated with an Input model.")
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
-            raise wrong(f"Tool {name}: the return type must be an Output model.")
+            raise wrong(f"{kind} {name}: the return type must be {_GIVES_BACK[surface]}.")
         for named in (*declared["sensitive"], *([declared["spend"]] if declared.get("spend") else [])):
             if named not in input_model.model_fields:
-                raise wrong(f"Tool {name}: {named!r} is not an argument.")
+                raise wrong(f"{kind} {name}: {named!r} is not an argument.")
         if bool(declared.get("spend")) != bool(declared.get("currency")):
-            raise wrong(f"Tool {name}: give `spend` and `currency` together.")
+            raise wrong(f"{kind} {name}: give `spend` and `currency` together.")
         tool = Tool(
             connector=self,
             name=name,
@@ -168,7 +262,14 @@ class Connector:
             output_model=output_model,
             run=function,
             talks=len(parameters) == 3,
+            surface=surface,
             **declared,
         )
         self.tools[name] = tool
         return tool
+
+
+def _wrong(function: Callable[..., Any]) -> Callable[..., StartupError]:
+    """An error about `function`, with the place where its author has written it."""
+    code = inspect.unwrap(function).__code__
+    return partial(StartupError, file=code.co_filename, line=code.co_firstlineno)

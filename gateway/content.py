@@ -1,4 +1,4 @@
-"""Content that is more than JSON: pictures, sounds and documents, checked where they are made (semantics.md T-2).
+"""Content that is more than JSON: pictures, sounds, documents, messages; checked where it is made (semantics.md T-2).
 
 A connector cannot pass on what no client could show, or what no answer may carry: an unknown media type, text that
 is no base64, too many bytes. Each block knows how MCP spells it.
@@ -10,7 +10,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Self, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from gateway.errors import AnswerRefused
 
@@ -18,7 +18,7 @@ MAX_CONTENT_BYTES: Final = 1 << 20
 """Of all that one answer carries beside its data: 1 MiB, counted before it is spelled as base64."""
 MAX_BLOCKS: Final = 16
 
-_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
+MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
 _URI: Final = re.compile(r"[a-z][a-z0-9+.-]{0,31}:[\x21-\x7e]{1,2000}")
 
 
@@ -44,7 +44,7 @@ class _Media:
             raise _odd(f"One {self.kind} is of a media type that is not handed over.")
         if not self.data:
             raise _odd(f"One {self.kind} is empty.")
-        _fits(len(self.data))
+        fits(len(self.data))
 
     @classmethod
     def from_base64(cls, text: str, mime_type: str) -> Self:
@@ -96,9 +96,9 @@ class Document:
     def __post_init__(self) -> None:
         if not _URI.fullmatch(self.uri):
             raise _odd("One document has no URI.")
-        if not _MEDIA_TYPE.fullmatch(self.mime_type):
+        if not MEDIA_TYPE.fullmatch(self.mime_type):
             raise _odd("One document is of a media type that is none.")
-        _fits(self.size)
+        fits(self.size)
 
     @classmethod
     def from_base64(cls, uri: str, text: str, mime_type: str) -> Self:
@@ -116,7 +116,41 @@ class Document:
         return {"type": "resource", "resource": {"uri": self.uri, "mimeType": self.mime_type, **said}}
 
 
-Block: TypeAlias = Image | Audio | Document
+Shown: TypeAlias = Image | Audio | Document
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a prompt: who says it, and a text or something to look at, to hear or to read."""
+
+    role: Literal["user", "assistant"]
+    content: str | Shown
+
+    @classmethod
+    def user(cls, content: str | Shown) -> Message:
+        """What the user says."""
+        return cls("user", content)
+
+    @classmethod
+    def assistant(cls, content: str | Shown) -> Message:
+        """What the model is made to have said."""
+        return cls("assistant", content)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content.encode("utf-8", "replace")) if isinstance(self.content, str) else self.content.size
+
+    def spelled(self) -> dict[str, Any]:
+        """The message, as MCP spells it."""
+        said = self.content
+        return {
+            "role": self.role,
+            "content": {"type": "text", "text": said} if isinstance(said, str) else said.spelled(),
+        }
+
+
+Block: TypeAlias = Shown | Message
 
 
 def spelled(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
@@ -127,11 +161,12 @@ def spelled(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:
     """
     if len(blocks) > MAX_BLOCKS:
         raise AnswerRefused("answer_too_large", f"The answer has {len(blocks)} parts; at most {MAX_BLOCKS} fit.")
-    _fits(sum(block.size for block in blocks))
+    fits(sum(block.size for block in blocks))
     return tuple(block.spelled() for block in blocks)
 
 
-def _fits(size: int) -> None:
+def fits(size: int) -> None:
+    """Raises: AnswerRefused: `answer_too_large`."""
     if size > MAX_CONTENT_BYTES:
         raise AnswerRefused("answer_too_large", f"The answer has {size} bytes; at most {MAX_CONTENT_BYTES} fit.")
 

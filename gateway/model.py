@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gateway.caller import Client
     from gateway.connector import Tool
 
+MAX_URI = 2_000
+"""Characters of a resource's URI."""
 ID_PATTERN = re.compile(r"^[a-z]{3}_[0-9a-f]{32}$")
 
 
@@ -31,6 +33,14 @@ class Mode(StrEnum):
 
     RUN = "run"
     PREVIEW = "preview"
+
+
+class Surface(StrEnum):
+    """Where a client meets what a connector declares. Whatever it is, it is granted, recorded and run as a tool is."""
+
+    TOOL = "tool"
+    RESOURCE = "resource"
+    PROMPT = "prompt"
 
 
 class Effect(StrEnum):
@@ -104,12 +114,14 @@ class Call:
 
     principal: Principal
     tool: str
+    """The name of a tool or of a prompt, or the URI of a resource."""
     arguments: dict[str, Any]
     carried: Carried = Carried()
     timeout: float | None = None
     """Seconds the client is willing to wait, if it said so."""
     client: Client | None = field(default=None, compare=False, repr=False)
     """Who hears what the tool says before its answer."""
+    surface: Surface = Surface.TOOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +383,7 @@ class Outcome:
     key_source: str | None = None
     rules: tuple[str, ...] = ()
     content: tuple[Mapping[str, Any], ...] = ()
-    """Pictures, sounds and documents beside `data`, each as MCP spells it."""
+    """What lies beside `data`, each as MCP spells it: pictures, sounds and documents, or a prompt's messages."""
 
     @property
     def is_error(self) -> bool:

@@ -7,6 +7,7 @@ import logging
 
 from gateway import replies
 from gateway.admission import Admission, LookFirst
+from gateway.connector import Tool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
 from gateway.executor import Executor
@@ -20,8 +21,10 @@ from gateway.model import (
     Mode,
     Outcome,
     Permit,
+    Principal,
     Rate,
     Shown,
+    Surface,
     Verdict,
     new_id,
 )
@@ -74,15 +77,27 @@ class Pipeline:
         try:
             action, decision = await self._gate(call)
         except UnknownTool as unknown:
-            await self._refused(call, unknown)
+            await self._refused(call, unknown, self._catalogue.find(call))
             raise
         except Refusal as refusal:
-            return await self._refused(call, refusal)
+            return await self._refused(call, refusal, self._catalogue.find(call))
         except LedgerUnavailable as down:
             return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
         work = self._executor.own(action.id, self._act(action, decision))
         await asyncio.wait({work}, timeout=action.deadline)
         return work.result() if work.done() else replies.running(action.id)
+
+    def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
+        """Values for an argument of a prompt or of a resource, by its template, that begin as `begun` does.
+
+        Like the lists it tells what a connector declares, reaches no upstream and leaves no line; but it spends rate.
+
+        Raises:
+            UnknownTool: hidden and absent alike.
+            Refusal: `rate_limited` or `shutting_down`.
+        """
+        tool = self._see(principal, self._catalogue.declared(surface, name), UnknownTool(name, surface))
+        return self._catalogue.completions(tool, argument, begun)
 
     def close(self) -> None:
         """Refuse what comes from now on; what is under way goes on."""
@@ -93,15 +108,8 @@ class Pipeline:
 
         Policy stands before idempotency, so that a revoked caller cannot read a stored answer.
         """
-        if self._closing:
-            raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
         principal, policy = call.principal, self._policy.current
-        everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
-        visible = call.tool in policy.visible(principal)
-        # A hidden tool has no rate of its own: running into it would tell that there is such a tool (semantics.md T-5).
-        self._throttle.admit((everything, *(policy.rates(principal, call.tool) if visible else ())))
-        if not visible:
-            raise UnknownTool(call.tool)
+        self._see(principal, self._catalogue.find(call), UnknownTool(call.tool, call.surface))
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):
             decision = policy.decide(await self.question(action, self._store.now()))
@@ -109,6 +117,21 @@ class Pipeline:
         if decision.verdict is Verdict.DENY:
             raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
         return action, decision
+
+    def _see(self, principal: Principal, tool: Tool | None, unknown: UnknownTool) -> Tool:
+        """`tool`, if the principal may see it; each attempt spends rate, and it is `unknown` that a hidden one is.
+
+        A hidden tool has no rate of its own: running into it would tell that there is such a tool (semantics.md T-5).
+        """
+        if self._closing:
+            raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
+        policy = self._policy.current
+        everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
+        if tool is None or tool.name not in policy.visible(principal):
+            self._throttle.admit((everything,))
+            raise unknown
+        self._throttle.admit((everything, *policy.rates(principal, tool.name)))
+        return tool
 
     async def question(self, action: Action, at: int) -> Question:
         """What policy is asked about an action, with the evidence as the ledger knew it at the moment `at` (ms)."""
@@ -169,10 +192,10 @@ class Pipeline:
 
         return await self._store.read(tell)
 
-    async def _refused(self, call: Call, refusal: Refusal) -> Outcome:
+    async def _refused(self, call: Call, refusal: Refusal, tool: Tool | None) -> Outcome:
         """Refusals are on the ledger too, with no more of the call than may be written there."""
         action_id = new_id("act")
-        known = call.tool if call.tool in self._catalogue.tools else None
+        known = tool.name if tool is not None else None
         metrics.refused(known, refusal.code)
         try:
             await self._store.write(
@@ -197,5 +220,5 @@ class Pipeline:
     async def _failed(self, action: Action, code: str, message: str) -> Outcome:
         """A held call whose preview could not be made: nobody was asked, nothing was done."""
         call = Call(action.principal, action.tool.name, {}, action.carried)
-        outcome = await self._refused(call, Refusal(code, message))
+        outcome = await self._refused(call, Refusal(code, message), action.tool)
         return replies.failed(code, message, outcome.action_id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.connector import Output, Tool
-from gateway.content import spelled
+from gateway.content import fits, spelled
+from gateway.model import Surface
 from gateway.tool import content_of
 
 
@@ -30,4 +32,8 @@ def returned(tool: Tool, output: Output) -> Returned:
     """
     if not isinstance(output, tool.output_model):
         raise TypeError(f"the connector returned {type(output).__name__}, not {tool.output_model.__name__}")
-    return Returned(output.model_dump(mode="json", exclude_none=True), spelled(content_of(output)))
+    data = output.model_dump(mode="json", exclude_none=True)
+    if tool.surface is Surface.RESOURCE:
+        # Handed over whole, where a tool's data would be cut to fit.
+        fits(len(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")))
+    return Returned(data, spelled(content_of(output)))

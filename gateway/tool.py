@@ -5,14 +5,15 @@ Authors import all of it from `gateway.connector`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from gateway.address import Address
 from gateway.content import Block
-from gateway.model import Effect, Risk
+from gateway.model import Effect, Risk, Surface
 
 if TYPE_CHECKING:
     from gateway.connector import Connector
@@ -24,6 +25,10 @@ class Input(BaseModel):
     """Arguments of a tool: strict, no extras, every text bounded."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_max_length=8_000)
+
+
+class Nothing(Input):
+    """No arguments."""
 
 
 class Output(BaseModel):
@@ -46,6 +51,10 @@ class Output(BaseModel):
 def content_of(output: Output) -> tuple[Block, ...]:
     """What lies beside the fields. No attribute of the output, because a field may well be called `content`."""
     return output._content
+
+
+class Body(Output):
+    """Of what is no record, and gives back nothing but content."""
 
 
 class Upstream(Protocol):
@@ -141,11 +150,15 @@ RunFunction: TypeAlias = Callable[..., Awaitable[Output]]
 PreviewFunction: TypeAlias = Callable[[Any, Any], Awaitable[Preview]]
 LookupFunction: TypeAlias = Callable[[Any, Any], Awaitable[Found]]
 NaturalKeyFunction: TypeAlias = Callable[[Any], str]
+CompleteFunction: TypeAlias = Callable[[str], Iterable[str]]
 
 
 @dataclass(slots=True, eq=False)
 class Tool:
-    """One narrow, typed action. Made by `@connector.read` or `@connector.write`; complete once its module is loaded."""
+    """One narrow, typed action, or a resource or a prompt, which are reads that clients meet elsewhere.
+
+    Made by a decorator of a connector; complete once its module is loaded.
+    """
 
     connector: Connector
     name: str
@@ -170,8 +183,15 @@ class Tool:
     previewer: PreviewFunction | None = None
     looker: LookupFunction | None = None
     natural_keyer: NaturalKeyFunction | None = None
+    surface: Surface = Surface.TOOL
+    address: Address | None = None
+    """Where a resource is found."""
+    mime_type: str = "application/json"
+    """Of a resource."""
+    completers: dict[str, CompleteFunction] = field(default_factory=dict)
+    """By argument: what finds values that begin as the client has typed."""
     schema_hash: str = field(default="", init=False)
-    """SHA-256 of name, description and both published schemas; set by the catalogue (semantics.md T-1)."""
+    """SHA-256 of all that is published of it; set by the catalogue (semantics.md T-1)."""
 
     @property
     def writes(self) -> bool:
@@ -192,3 +212,16 @@ class Tool:
         """Declare which arguments name the effect: two calls with an equal natural key are the same write."""
         self.natural_keyer = function
         return function
+
+    def complete(self, argument: str) -> Callable[[CompleteFunction], CompleteFunction]:
+        """Declare how an argument of a resource or a prompt is completed, from what has been typed of it.
+
+        The function is plain: it reaches no upstream, and what it knows is no secret from anybody who may use the
+        resource or the prompt. An argument that is a `Literal` or an enum is completed without one.
+        """
+
+        def keep(function: CompleteFunction) -> CompleteFunction:
+            self.completers[argument] = function
+            return function
+
+        return keep

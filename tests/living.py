@@ -235,6 +235,10 @@ class Gate:
         headers, body = request(tool, args, key=self.place.keys[as_], **control)
         return envelope(self._http.post(self.url, headers=headers, content=body))
 
+    def ask(self, method: str, params: Mapping[str, Any], *, name: str | None = None, as_: str = "bot") -> Answer:
+        """One request of any method over the modern wire, and the message that answers it; `name` as in `message`."""
+        return self.post(*message(method, params, name=name, key=self.place.keys[as_]))
+
     def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
         """One message over the wire, and the message that answers it."""
         answer: Answer = self._http.post(self.url, headers=dict(headers), content=body).json()
@@ -274,21 +278,34 @@ def request(
     headers: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, str], bytes]:
     """Headers and body of one call in the modern era."""
+    params = {"name": tool, "arguments": dict(args)}
+    return message("tools/call", params, name=tool, key=key, meta=meta, headers=headers)
+
+
+def message(
+    method: str,
+    params: Mapping[str, Any],
+    *,
+    name: str | None,
+    key: str,
+    meta: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body of one request in the modern era; `name` is the tool, prompt or URI that it is about."""
     sent = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "proving-ground", "version": "1"},
         **(meta or {}),
     }
-    params = {"name": tool, "arguments": dict(args), "_meta": sent}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": sent}}).encode()
     return {
         "authorization": f"Bearer {key}",
         "content-type": "application/json",
         "accept": "application/json, text/event-stream",
         "mcp-protocol-version": "2026-07-28",
-        "mcp-method": "tools/call",
-        "mcp-name": tool,
+        "mcp-method": method,
+        **({"mcp-name": name} if name is not None else {}),
         **(headers or {}),
     }, body
 

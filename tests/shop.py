@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from gateway.connector import Connector, Input, Output, Preview, Risk, Upstream
 from gateway.errors import LedgerUnavailable, Refusal
-from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, new_id
+from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, Surface, new_id
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, UnknownTool
 from gateway.wire.direct import DirectCalls
@@ -108,6 +108,18 @@ async def lookup(args: Lookup, upstream: Upstream) -> Refunded:
     return Refunded.model_validate(await upstream.get(f"/invoices/{args.invoice}"))
 
 
+@shop.resource("shop://terms/{invoice}")
+async def terms(args: Lookup, upstream: Upstream) -> str:
+    """What was agreed on for one invoice."""
+    return (await upstream.get(f"/invoices/{args.invoice}/terms"))["text"]
+
+
+@shop.prompt()
+async def reminder(args: Lookup, upstream: Upstream) -> str:
+    """Remind a customer of an invoice."""
+    return f"Write a reminder about {args.invoice}."
+
+
 class Shop:
     """A gateway whose answers the tests choose, and that remembers what reached it."""
 
@@ -116,6 +128,8 @@ class Shop:
         self.calls: list[Call] = []
         self.delivered_ids: list[str] = []
         self.listings = 0
+        self.answer = OUTCOMES["refused"]
+        """To whoever reads the resource, or gets the prompt."""
         self.arrived = threading.Event()
         """Set when a slow call has begun."""
         self.cancelled = threading.Event()
@@ -129,12 +143,15 @@ class Shop:
         self.calls.append(call)
         if call.tool in own_tools.INPUTS:
             return Outcome(Status.DONE, new_id("act"), data={"actions": []})
-        if call.tool not in {tool.name for tool in self.offered(call.principal)}:
-            raise UnknownTool(call.tool)
+        tool = self.catalogue.find(call)
+        if tool is None or tool.name not in self._names(call.principal):
+            raise UnknownTool(call.tool, call.surface)
         try:
             resolved = self.catalogue.resolve(call)
         except Refusal as refusal:
             return Outcome(Status.REFUSED, new_id("act"), code=refusal.code, message=refusal.message)
+        if call.surface is not Surface.TOOL:
+            return self.answer
         invoice = str(resolved.arguments["invoice"])
         if invoice == "broken":
             raise RuntimeError("the password is hunter2")
@@ -164,8 +181,21 @@ class Shop:
         return tool in self.talking
 
     def offered(self, principal: Principal) -> Sequence[object]:
-        names = [name for name in self.catalogue.tools if principal is BOT or name == "shop_lookup"]
+        names = self._names(principal, Surface.TOOL)
         return [*own_tools.PUBLISHED.values(), *(self.catalogue.published(name) for name in names)]
+
+    def _names(self, principal: Principal, *surfaces: Surface) -> list[str]:
+        tools = [tool for tool in self.catalogue.tools.values() if tool.surface in (surfaces or Surface)]
+        return [tool.name for tool in tools if principal is BOT or tool.name == "shop_lookup"]
+
+    def surfaces(self) -> frozenset[Surface]:
+        return frozenset(Surface)
+
+    def offers(self, principal: Principal, surface: Surface) -> Sequence[object]:
+        return [self.catalogue.offer(name) for name in self._names(principal, surface)]
+
+    def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
+        raise RuntimeError("the password is hunter2")
 
     def catalogue_version(self, principal: Principal) -> str:
         self.listings += 1

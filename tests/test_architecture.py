@@ -18,7 +18,14 @@ PACKAGES = ("gateway", "vault", "connectors")
 FLAT_ROOMS = {
     "model": ("gateway", "gateway.model", "canonical"),
     "errors": ("gateway.errors",),
-    "connector": ("gateway.connector", "gateway.tool", "gateway.content", "gateway.caller"),
+    "connector": (
+        "gateway.connector",
+        "gateway.tool",
+        "gateway.content",
+        "gateway.caller",
+        "gateway.address",
+        "gateway.surfaces",
+    ),
     "text": ("documents", "explained", "strict_yaml", "strict_json", "invisible"),
     "keys": ("keyring", "private"),
     "watching": ("instances",),
@@ -60,8 +67,8 @@ MAY_IMPORT = {
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 HOMES = {
-    "mcp": r"gateway\.(wire\.(mcp_server|direct|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(wire\.(mcp_server|direct|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp": r"gateway\.(wire\.(mcp_server|direct|lists|doors|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp_types": r"gateway\.(wire\.(mcp_server|direct|lists|doors|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
     "httpx": r"gateway\.outbound\.(engine|door)",
     "aiohttp": r"gateway\.outbound\.engine",

@@ -80,7 +80,7 @@ def _of_tools(connectors: Sequence[Connector]) -> Iterator[Told]:
 
 def _of_lists(home: Home, connectors: Sequence[Connector]) -> Iterator[Told]:
     """What each agent is offered, where there are policies and principals yet that can be read."""
-    from gateway.model import Kind
+    from gateway.model import Kind, Surface
     from gateway.policy import load
     from gateway.tools import own_tools, rules
     from gateway.tools.rules import Finding, Part
@@ -93,7 +93,8 @@ def _of_lists(home: Home, connectors: Sequence[Connector]) -> Iterator[Told]:
     except HoldgateError:
         return  # `policy check` and `doctor` say what is wrong there
     for who, enabled in people:
-        count = len(policy.visible(who)) + len(own_tools.PUBLISHED)
+        visible = [name for name in policy.visible(who) if tools[name].surface is Surface.TOOL]
+        count = len(visible) + len(own_tools.PUBLISHED)
         if enabled and who.kind is Kind.AGENT and count > rules.MANY_TOOLS:
             rule = rules.TOO_MANY
             yield Finding(rule, who.id, Part.LIST, "", f"is offered {count} tools", rule.remedy), None, None

@@ -9,6 +9,7 @@ import typer
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of
 from gateway.cli.lint import lint
 from gateway.errors import HoldgateError
+from gateway.model import Surface
 
 if TYPE_CHECKING:
     from gateway.connector import Tool
@@ -19,24 +20,24 @@ app = typer.Typer(no_args_is_help=True, help="The tools on offer.")
 
 @app.command("ls")
 def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
-    """Show every loaded tool, whoever may call it."""
+    """Show every loaded tool, resource and prompt, whoever may use it."""
     from gateway.cli.output import emit, table
 
     tools = catalogue_of(Invocation.of(ctx).home()).tools.values()
     if json_output:
         emit([_described(tool) for tool in tools])
     else:
-        rows = ((tool.name, tool.effect, tool.risk, tool.title, tool.schema_hash[:12]) for tool in tools)
+        rows = ((tool.name, _kind(tool), tool.risk, tool.title, tool.schema_hash[:12]) for tool in tools)
         table(("name", "effect", "risk", "title", "hash"), rows)
 
 
 @app.command("show")
 def show(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A tool's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],
     json_output: AsJson = False,
 ) -> None:
-    """Show one tool: what it is, what it takes and gives, and the hash that pins it."""
+    """Show one tool, resource or prompt: what it is, what it takes and gives, and the hash that pins it."""
     import json
 
     from gateway.cli.output import emit, say
@@ -47,18 +48,26 @@ def show(
     if name not in catalogue.tools and own is None:
         known = ", ".join([*catalogue.tools, *own_tools.PUBLISHED])
         raise HoldgateError(f"There is no tool {name}. There are: {known}.")
-    published = own or catalogue.published(name)
-    about = _described(catalogue.tools[name]) if own is None else {"name": name, "title": published.title}
-    about |= _schemas(published)
+    if own is not None:
+        about = {"name": name, "title": own.title} | _schemas(own)
+    elif (tool := catalogue.tools[name]).surface is Surface.TOOL:
+        about = _described(tool) | _schemas(catalogue.published(name))
+    else:
+        about = _described(tool) | {"description": tool.description, "listed": dict(catalogue.offer(name).entry)}
     if json_output:
         emit(about)
         return
-    say(f"{published.name}: {published.title}", published.description, "")
-    for key in ("effect", "risk", "host", "credential", "preview", "lookup", "sensitive", "hash"):
+    say(f"{name}: {about['title']}", about["description"], "")
+    for key in ("surface", "effect", "risk", "host", "credential", "preview", "lookup", "sensitive", "hash"):
         if key in about:
             say(f"{key:<12} {json.dumps(about[key]) if isinstance(about[key], list | bool) else about[key]}")
-    for key in ("input_schema", "output_schema"):
-        say("", key, json.dumps(about[key], indent=2))
+    for key in ("input_schema", "output_schema", "listed"):
+        if key in about:
+            say("", key, json.dumps(about[key], indent=2))
+
+
+def _kind(tool: Tool) -> str:
+    return tool.effect if tool.surface is Surface.TOOL else tool.surface
 
 
 app.command("lint")(lint)
@@ -68,6 +77,7 @@ def _described(tool: Tool) -> dict[str, Any]:
     return {
         "name": tool.name,
         "title": tool.title,
+        "surface": str(tool.surface),
         "effect": str(tool.effect),
         "risk": str(tool.risk),
         "connector": tool.connector.name,

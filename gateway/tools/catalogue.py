@@ -8,17 +8,20 @@ import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 from gateway.connector import TOOL_NAME, Connector, Tool
 from gateway.errors import Refusal, StartupError
-from gateway.model import Call
+from gateway.model import Call, Surface
 from gateway.tools.arguments import Resolved, resolve_arguments
+from gateway.tools.offers import Offer, completions, typed
 from gateway.tools.published import Published, ToolSchemas
 from gateway.tools.verdict import judge
 
@@ -27,12 +30,17 @@ ENTRY_POINTS: Final = "holdgate.connectors"
 
 
 class UnknownTool(Refusal):
-    """No such tool, or none that this caller may see: worded alike (semantics.md T-5). A protocol error on the wire."""
+    """No such tool, or none that this caller may see: worded alike (semantics.md T-5). A protocol error on the wire.
 
-    def __init__(self, name: str) -> None:
-        # Whatever is not shaped like a tool's name is not worth repeating to a model.
-        shown = f": {name}" if len(name) <= 64 and TOOL_NAME.match(name) else ""
-        super().__init__("unknown_tool", f"Unknown tool{shown}")
+    Args:
+        name: as it was asked for: a name, or the URI of a resource.
+    """
+
+    def __init__(self, name: str, surface: Surface = Surface.TOOL) -> None:
+        # Whatever is not shaped like a tool's name is not worth repeating to a model, and a URI is not.
+        named = surface is not Surface.RESOURCE and len(name) <= 64 and TOOL_NAME.match(name)
+        shown = f": {name}" if named else ""
+        super().__init__("unknown_tool", f"Unknown {surface}{shown}")
 
 
 class Catalogue:
@@ -51,18 +59,22 @@ class Catalogue:
         tools = sorted(
             (tool for connector in connectors for tool in connector.tools.values()), key=lambda tool: tool.name
         )
-        self._published: dict[str, Published] = {}
-        problems: list[StartupError] = []
+        self._published: dict[str, Published | Offer] = {}
+        self._schemas: dict[str, ToolSchemas] = {}
+        problems: list[StartupError] = [*_clashes(tools)]
         for tool in tools:
             verdict = judge(tool)
             problems += verdict.problems()
-            tool.schema_hash = _hash(tool, verdict.schemas)
+            tool.schema_hash = _hash(tool, verdict.schemas, verdict.published)
+            self._schemas[tool.name] = verdict.schemas
             self._published[tool.name] = verdict.published
         if problems:
             raise problems[0] if len(problems) == 1 else StartupError.together(problems)
         self.connectors: tuple[Connector, ...] = tuple(connectors)
         self.tools: Mapping[str, Tool] = MappingProxyType({tool.name: tool for tool in tools})
-        """By name, in the order of their names."""
+        """By name, in the order of their names; resources and prompts among them."""
+        self._found = {tool.address.text: tool for tool in tools if tool.address and not tool.address.names}
+        self._templates = [(tool.address, tool) for tool in tools if tool.address and tool.address.names]
 
     def published(self, name: str) -> Published:
         """How clients see the tool; the built-in ones are in `own_tools.PUBLISHED`.
@@ -70,9 +82,30 @@ class Catalogue:
         Raises:
             UnknownTool: when there is none of that name.
         """
-        if name not in self._published:
+        published = self._published.get(name)
+        if not isinstance(published, Published):
             raise UnknownTool(name)
-        return self._published[name]
+        return published
+
+    def offer(self, name: str) -> Offer:
+        """How clients see the resource or the prompt.
+
+        Raises:
+            UnknownTool: when there is none of that name.
+        """
+        offered = self._published.get(name)
+        if not isinstance(offered, Offer):
+            raise UnknownTool(name)
+        return offered
+
+    def find(self, call: Call) -> Tool | None:
+        """What `call` names, on its own surface only: a resource is not called, and a tool is not read."""
+        if call.surface is Surface.RESOURCE:
+            return self._found.get(call.tool) or next(
+                (tool for address, tool in self._templates if address.read(call.tool) is not None), None
+            )
+        tool = self.tools.get(call.tool)
+        return tool if tool is not None and tool.surface is call.surface else None
 
     def resolve(self, call: Call) -> Resolved:
         """The tool that `call` names, and its arguments, valid and with defaults.
@@ -81,10 +114,22 @@ class Catalogue:
             UnknownTool: when there is none of that name.
             Refusal: `invalid_arguments`, `conflicting_keys` or `dry_run_unsupported`.
         """
-        tool = self.tools.get(call.tool)
+        tool = self.find(call)
         if tool is None:
-            raise UnknownTool(call.tool)
+            raise UnknownTool(call.tool, call.surface)
+        if tool.surface is not Surface.TOOL:
+            texts = tool.address.read(call.tool) if tool.address else call.arguments
+            call = replace(call, arguments=typed(self._schemas[tool.name], texts or {}))
         return resolve_arguments(tool, call)
+
+    def declared(self, surface: Surface, name: str) -> Tool | None:
+        """The prompt of that name, or the resource whose URI, as it was declared, that is."""
+        tools = (tool for tool in self.tools.values() if tool.surface is surface)
+        return next((tool for tool in tools if name == (tool.address.text if tool.address else tool.name)), None)
+
+    def completions(self, tool: Tool, argument: str, begun: str) -> list[str]:
+        """Values for an argument of a resource or a prompt, from what has been typed of it."""
+        return completions(tool, self._schemas[tool.name], argument, begun)
 
 
 def load_connectors(sources: Sequence[str], base: Path) -> list[Connector]:
@@ -201,10 +246,20 @@ def _refuse_namesakes(connectors: Sequence[Connector]) -> None:
             raise StartupError(f"Two connectors are named {connector.name}.", remedy="Rename one of them.")
 
 
-def _hash(tool: Tool, schemas: ToolSchemas) -> str:
+def _clashes(tools: Sequence[Tool]) -> Iterator[StartupError]:
+    """A URI must name one resource at most, or policy would decide about another one than is read."""
+    for one, other in combinations((tool for tool in tools if tool.address), 2):
+        if one.address and other.address and one.address.clashes(other.address):
+            yield StartupError(
+                f"The resources {one.name} and {other.name} may have the same URI.", remedy="Tell them apart in it."
+            )
+
+
+def _hash(tool: Tool, schemas: ToolSchemas, published: Published | Offer) -> str:
     """What a changed tool is noticed by (semantics.md T-1).
 
     Without the gateway's own control arguments and envelope: a release of the gateway must not look like a rug pull.
     """
-    promised = [tool.name, tool.description, schemas.input, schemas.output]
+    promised: list[Any] = [tool.name, tool.description, schemas.input, schemas.output]
+    promised += [tool.surface, published.entry] if isinstance(published, Offer) else []
     return hashlib.sha256(json.dumps(promised, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -93,6 +93,12 @@ def as_text(envelope: Mapping[str, Any]) -> str:
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def whole(data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` of a resource: cleaned as in an envelope, and never cut."""
+    cleaned: dict[str, Any] = _clean(data)
+    return cleaned
+
+
 def shown(block: Mapping[str, Any]) -> dict[str, Any]:
     """A block that lies beside the envelope, its text without what a reader would not see. It is whole, never cut."""
     return {name: shown(part) if isinstance(part, Mapping) else _seen(name, part) for name, part in block.items()}

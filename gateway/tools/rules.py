@@ -197,6 +197,7 @@ HIDDEN: Final = _rule(
 )
 OWN_NAME: Final = _rule("own-name", "Rename its function.")
 NO_PREVIEW: Final = _rule("no-preview", "Declare one, or lower its risk.")
+TEXTS: Final = _rule("texts", "Correct its Input or its URI.")
 
 PATTERN: Final = _rule(
     "pattern",
@@ -230,7 +231,7 @@ RULES: Final = {
     for rule in (
         *(ROOT_UNION, NO_OBJECT, UNION, KEYWORD, DANGLING, RECURSION, ENUM, NO_TYPE, LIST_OF_ANYTHING, NULL_ITEM),
         *(REQUIRED_NULL, OPEN_MEMBERS, DEPTH, MEMBER_NAME, SIZE, DESCRIPTION),
-        *(NO_SCHEMA, RESERVED, HIDDEN, OWN_NAME, NO_PREVIEW),
+        *(NO_SCHEMA, RESERVED, HIDDEN, OWN_NAME, NO_PREVIEW, TEXTS),
         *(PATTERN, UNDESCRIBED, SLOW, TOO_MANY),
     )
 }

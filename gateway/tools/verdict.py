@@ -14,9 +14,10 @@ from pydantic.json_schema import JsonSchemaMode
 
 from gateway.connector import Tool
 from gateway.errors import StartupError
-from gateway.model import Risk
+from gateway.model import Risk, Surface
 from gateway.tools import own_tools, rules
 from gateway.tools.envelope import RESULT_LEVELS
+from gateway.tools.offers import Offer, misfits, offer
 from gateway.tools.portable import Schema, compact_size, examine
 from gateway.tools.published import CONTROLS, Published, ToolSchemas, publish
 from gateway.tools.rules import LONG_SECONDS, MAX_BYTES, MAX_DESCRIPTION, Finding, Part, Rule, Severity
@@ -34,7 +35,7 @@ class Verdict:
     """
 
     schemas: ToolSchemas
-    published: Published
+    published: Published | Offer
     findings: tuple[Finding, ...]
     file: str | None
     line: int | None
@@ -52,13 +53,20 @@ def judge(tool: Tool) -> Verdict:
     """Look at all of a tool. Never raises for what its author has written."""
     findings = [*_as_declared(tool)]
     arguments = _examined(tool, tool.input_model, findings, "validation")
-    result = _examined(tool, tool.output_model, findings, "serialization")
+    # Of a resource or a prompt no client is shown what it gives back.
+    shown = findings if tool.surface is Surface.TOOL else []
+    result = _examined(tool, tool.output_model, shown, "serialization")
     schemas = ToolSchemas(arguments, result)
-    published = publish(tool, schemas)
-    size = compact_size(published.input_schema)
-    if size >= MAX_BYTES > compact_size(arguments):
-        what = f"takes {size} bytes of schema with the control arguments"
-        findings.append(_finding(rules.SIZE, tool, Part.ARGUMENTS, "", what))
+    published: Published | Offer
+    if tool.surface is Surface.TOOL:
+        published = publish(tool, schemas)
+        size = compact_size(published.input_schema)
+        if size >= MAX_BYTES > compact_size(arguments):
+            what = f"takes {size} bytes of schema with the control arguments"
+            findings.append(_finding(rules.SIZE, tool, Part.ARGUMENTS, "", what))
+    else:
+        published = offer(tool, schemas)
+        findings += [_finding(rules.TEXTS, tool, Part.TOOL, "", what) for what in misfits(tool, schemas)]
     code = inspect.unwrap(tool.run).__code__
     return Verdict(schemas, published, tuple(findings), code.co_filename, code.co_firstlineno)
 

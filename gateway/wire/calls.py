@@ -1,4 +1,4 @@
-"""A tool call of the protocol, made: a `Call` in, the result of `tools/call` out, whichever front carries it."""
+"""What the protocol asks for, made a `Call` and answered, whichever front carries it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from gateway.caller import Client
 from gateway.errors import CODES
-from gateway.model import Call, Carried, Outcome, Status, new_id
+from gateway.model import MAX_URI, Call, Carried, Outcome, Status, Surface, new_id
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.exchange import Exchange
 from gateway.wire.results import call_result
@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 
 _TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
 """What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
-_MAX_NAME: Final = 64
+_LONGEST: Final = {Surface.TOOL: 64, Surface.PROMPT: 64, Surface.RESOURCE: MAX_URI}
+"""Characters of a name, or of a URI: what is longer is looked for nowhere."""
 
 
 class Listener(Client, Protocol):
@@ -56,10 +57,31 @@ class Calls:
         Raises:
             UnknownTool: absent and hidden alike.
         """
+        return self.result(await self.outcome(exchange, Surface.TOOL, name, arguments, carried, listener))
+
+    def result(self, outcome: Outcome) -> dict[str, Any]:
+        """The result of `tools/call`, as plain JSON."""
+        return call_result(outcome, structured_content=self._structured)
+
+    async def outcome(
+        self,
+        exchange: Exchange,
+        surface: Surface,
+        name: str,
+        arguments: dict[str, Any],
+        carried: Carried,
+        listener: Listener | None = None,
+    ) -> Outcome:
+        """The one answer to what was asked for on a surface, before it takes that surface's form; see `make`.
+
+        Args:
+            name: of a tool or a prompt, or the URI of a resource.
+        """
         try:
-            if len(name) > _MAX_NAME:
-                raise UnknownTool(name)
-            work = self._handle(Call(exchange.principal, name, arguments, carried, client=listener))
+            if len(name) > _LONGEST[surface]:
+                raise UnknownTool(name, surface)
+            call = Call(exchange.principal, name, arguments, carried, surface=surface, client=listener)
+            work = self._handle(call)
             outcome = await (work if listener is None else listener.beside(work))
         except UnknownTool:
             raise
@@ -67,13 +89,13 @@ class Calls:
             outcome = _internal_error(name)
         if outcome.status in _TELLS_THE_END:
             exchange.answered.append(outcome.action_id)
-        return call_result(outcome, structured_content=self._structured)
+        return outcome
 
 
 def _internal_error(tool: str) -> Outcome:
     """What the agent is told when the gateway itself broke: not that nothing happened, for that is not known."""
     action_id = new_id("act")
-    logger.exception("call failed inside the gateway", extra={"action_id": action_id, "tool": tool[:_MAX_NAME]})
+    logger.exception("call failed inside the gateway", extra={"action_id": action_id, "tool": tool[:64]})
     code = CODES["internal_error"]
     message = "The gateway failed while it handled this call; whether it had an effect is not known."
     return Outcome(Status.UNKNOWN, action_id, code=code.name, message=message, next=code.next, retry=code.retry)

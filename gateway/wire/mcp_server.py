@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
 from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ServerEvent,
+    ToolsListChanged,
+)
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -25,25 +32,24 @@ from mcp_types import (
     EmptyResult,
     ErrorData,
     JSONRPCError,
-    PaginatedRequestParams,
     SetLevelRequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.model import Call, Carried, Outcome, Principal
+from gateway.model import Call, Carried, Outcome, Principal, Surface
 from gateway.strict_json import MAX_BYTES
 from gateway.tools.catalogue import UnknownTool
-from gateway.tools.published import Published
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.direct import DirectCalls
+from gateway.wire.doors import Completing, Doors
 from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
+from gateway.wire.lists import Lists, Offering
 from gateway.wire.notices import Notices
-from gateway.wire.pages import Pages, page, paged
 from gateway.wire.sessions import Session, Sessions, SessionServer, announce
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.watched import Watched
@@ -51,12 +57,17 @@ from gateway.wire.watched import Watched
 logger = logging.getLogger(__name__)
 
 
-_LISTINGS_KEPT: Final = 64
+_CHANGED: Final[Mapping[Surface, tuple[ServerEvent, Callable[[ServerSession], Awaitable[None]]]]] = {
+    Surface.TOOL: (ToolsListChanged(), ServerSession.send_tool_list_changed),
+    Surface.RESOURCE: (ResourcesListChanged(), ServerSession.send_resource_list_changed),
+    Surface.PROMPT: (PromptsListChanged(), ServerSession.send_prompt_list_changed),
+}
+"""How a changed list is announced: to who listens, and to sessions."""
 
 Context = ServerRequestContext[Any, Any]
 
 
-class Gateway(Protocol):
+class Gateway(Offering, Completing, Protocol):
     """What the protocol needs of the gateway behind it."""
 
     async def handle(self, call: Call) -> Outcome:
@@ -73,14 +84,6 @@ class Gateway(Protocol):
 
     def talks(self, tool: str) -> bool:
         """Whether the tool of that name may say something to its client before its answer."""
-        ...
-
-    def offered(self, principal: Principal) -> Sequence[Published]:
-        """The tools this principal may see (semantics.md A-7)."""
-        ...
-
-    def catalogue_version(self, principal: Principal) -> str:
-        """Changes whenever a published tool does."""
         ...
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
@@ -110,30 +113,33 @@ class _Face:
         self._structured = structured_content
         self._calls = Calls(gateway.handle, structured_content=structured_content)
         self._progress_seconds = progress_seconds
-        self._listings: OrderedDict[tuple[str, tuple[str, ...]], Pages] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
         self.listen = ListenHandler(self._bus)
         self.knows = gateway.knows
         gateway.subscribe_list_changed(self._announce)
 
-    async def list_tools(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
-        principal = self._exchange(ctx).principal
-        offered = sorted(self._gateway.offered(principal), key=lambda tool: tool.name)
-        key = self._gateway.catalogue_version(principal), tuple(tool.name for tool in offered)
-        if key not in self._listings:
-            self._listings[key] = paged([self._listed(tool) for tool in offered])
-            if len(self._listings) > _LISTINGS_KEPT:
-                self._listings.popitem(last=False)
-        return page(self._listings[key], params.cursor)
+    def serve(self, server: Server[Any]) -> None:
+        # Registered here and not by the SDK's own parameters, because these results are ready dicts.
+        server.add_request_handler("tools/call", CallToolRequestParams, self.call_tool)
+        Lists(self._gateway, self.principal, output_schemas=self._structured).serve(server)
+        Doors(self._gateway, self).serve(server)
+        if isinstance(server, SessionServer):
+            server.add_request_handler("logging/setLevel", SetLevelRequestParams, self.set_level)
 
     async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
+        try:
+            return self._calls.result(await self.carry(ctx, Surface.TOOL, params.name, params.arguments or {}))
+        except UnknownTool as error:
+            raise MCPError(INVALID_PARAMS, error.message) from None
+
+    async def carry(self, ctx: Context, surface: Surface, name: str, arguments: Mapping[str, Any]) -> Outcome:
         exchange = self._exchange(ctx)
         carried = self._carried(ctx, exchange.session)
         notices = Notices(ctx, exchange.session, every=self._progress_seconds)
-        try:
-            return await self._calls.make(exchange, params.name, dict(params.arguments or {}), carried, notices)
-        except UnknownTool as error:
-            raise MCPError(INVALID_PARAMS, error.message) from None
+        return await self._calls.outcome(exchange, surface, name, dict(arguments), carried, notices)
+
+    def principal(self, ctx: Context) -> Principal:
+        return self._exchange(ctx).principal
 
     async def set_level(self, ctx: Context, params: SetLevelRequestParams) -> EmptyResult:
         session = self._exchange(ctx).session
@@ -161,20 +167,11 @@ class _Face:
             client=handshake.client_info.model_dump() if handshake is not None else None,
         )
 
-    def _listed(self, tool: Published) -> dict[str, Any]:
-        listed = {
-            "name": tool.name,
-            "title": tool.title,
-            "description": tool.description,
-            "inputSchema": tool.input_schema,
-            "annotations": {"title": tool.title, **tool.annotations},
-        }
-        # A client that is promised structured content and gets none throws the answer away.
-        return listed | ({"outputSchema": tool.output_schema} if self._structured else {})
-
     async def _announce(self) -> None:
-        await self._bus.publish(ToolsListChanged())
-        await announce(self._sessions(), lambda line: line.send_tool_list_changed())
+        for surface in self._gateway.surfaces():
+            event, tell = _CHANGED[surface]
+            await self._bus.publish(event)
+            await announce(self._sessions(), tell)
 
 
 def build_server(
@@ -271,11 +268,7 @@ def _server(face: _Face, kind: type[Server[Any]]) -> Server[Any]:
         get_tool_input_schema=lambda name: None,
         on_subscriptions_listen=face.listen,
     )
-    # Registered here and not above, because their results are ready dicts.
-    server.add_request_handler("tools/call", CallToolRequestParams, face.call_tool)
-    server.add_request_handler("tools/list", PaginatedRequestParams, face.list_tools)
-    if isinstance(server, SessionServer):
-        server.add_request_handler("logging/setLevel", SetLevelRequestParams, face.set_level)
+    face.serve(server)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
     server.middleware = [Watched(face.knows)]
     return server

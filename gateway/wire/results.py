@@ -1,20 +1,56 @@
-"""An outcome as the result of `tools/call`: plain JSON, whichever front sends it."""
+"""What goes out, as plain JSON, whichever front sends it: an outcome as a result, and an outcome as an error."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from gateway.model import Outcome
-from gateway.tools.envelope import as_text, shown, to_wire
+from gateway.model import Outcome, Status
+from gateway.tools.envelope import as_text, shown, to_wire, whole
+
+META_ACTION: Final = "com.holdgate/action-id"
+"""Under this name `_meta` holds the action of a resource that was read, or of a prompt: it may be cited as evidence."""
+NOT_DONE: Final = -31_000
+"""The JSON-RPC error of a resource or a prompt that was not handed over; outside what JSON-RPC reserves (I-14)."""
+_INVALID_PARAMS: Final = -32_602
 
 
 def call_result(outcome: Outcome, *, structured_content: bool = True) -> dict[str, Any]:
-    """The envelope as text and as structured content, and after it what the tool showed beside its data.
+    """`tools/call`: the envelope as text and as structured content, and after it what lies beside the data.
 
     Args:
         structured_content: whether the envelope is said a second time, as structured content.
     """
     envelope = to_wire(outcome)
-    content = [{"type": "text", "text": as_text(envelope)}, *map(shown, outcome.content)]
+    beside = (shown(block) for block in outcome.content)
+    content = [{"type": "text", "text": as_text(envelope)}, *(block.get("content", block) for block in beside)]
     result: dict[str, Any] = {"resultType": "complete", "content": content, "isError": outcome.is_error}
     return result | ({"structuredContent": envelope} if structured_content else {})
+
+
+def read_result(outcome: Outcome, uri: str) -> dict[str, Any]:
+    """`resources/read`, of an outcome that is done. A client keeps nothing of it: who may read is decided each time."""
+    contents = [{**shown(block)["resource"], "uri": uri} for block in outcome.content if block["type"] == "resource"]
+    if not contents:
+        contents = [{"uri": uri, "mimeType": "application/json", "text": as_text(whole(outcome.data or {}))}]
+    said = {"resultType": "complete", "contents": contents, "ttlMs": 0, "cacheScope": "private"}
+    return said | {"_meta": {META_ACTION: outcome.action_id}}
+
+
+def prompt_result(outcome: Outcome) -> dict[str, Any]:
+    """`prompts/get`, of an outcome that is done."""
+    messages = [shown(block) for block in outcome.content]
+    return {"resultType": "complete", "messages": messages, "_meta": {META_ACTION: outcome.action_id}}
+
+
+def error_of(outcome: Outcome) -> tuple[int, str, dict[str, Any]]:
+    """Code, message and data of the error that says why a resource or a prompt is not handed over.
+
+    The message says it all, for clients that show nothing else; the data is the envelope.
+    """
+    envelope = to_wire(outcome)
+    code = _INVALID_PARAMS if outcome.code == "invalid_arguments" else NOT_DONE
+    why = outcome.code or outcome.status
+    said = [f"{why}:", *(envelope[part] for part in ("message", "next") if part in envelope)]
+    if outcome.status in (Status.HELD, Status.RUNNING) or outcome.is_error:
+        said.append(f"({outcome.action_id})")
+    return code, " ".join(said), envelope

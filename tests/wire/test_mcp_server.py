@@ -20,8 +20,9 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import PromptReference
 
-from gateway.model import Status
+from gateway.model import Outcome, Status, new_id
 from gateway.wire.instructions import INSTRUCTIONS
 from tests.shop import OUTCOMES, Shop, served
 
@@ -208,15 +209,60 @@ async def test_a_client_that_gives_up_cancels_its_call_and_counts_as_not_deliver
 
 async def test_a_changed_list_is_announced_to_who_listens(gateway: Shop, port: int) -> None:
     """On the modern wire a change arrives on `subscriptions/listen`; the legacy capability promises nothing."""
+    wanted = {"tools_list_changed": True, "resources_list_changed": True, "prompts_list_changed": True}
     async with connected(port, "auto") as client:
-        assert client.server_capabilities.tools.list_changed is True
+        capabilities = client.server_capabilities
+        assert capabilities.tools.list_changed is True
+        assert capabilities.resources.list_changed is True
+        assert capabilities.prompts.list_changed is True
         with anyio.fail_after(10):
-            async with client.listen(tools_list_changed=True) as events:
+            async with client.listen(**wanted) as events:
                 await client.call_tool("shop_refund", {"invoice": "announce"})
-                event = await anext(aiter(events))
-    assert type(event).__name__ == "ToolsListChanged"
+                listening = aiter(events)
+                heard = {type(await anext(listening)).__name__ for _ in wanted}
+    assert heard == {"ToolsListChanged", "ResourcesListChanged", "PromptsListChanged"}
     async with connected(port, "legacy") as client:
         assert client.server_capabilities.tools.list_changed in (False, None)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_resources_and_prompts_are_what_a_client_takes_them_for(gateway: Shop, port: int, era: str) -> None:
+    """T-5, A-7: the SDK's own client lists, reads and completes them; what it may not see is not there."""
+    document = {"uri": "shop://terms/inv_1", "mimeType": "text/plain", "text": "Thirty days."}
+    message = {"role": "user", "content": {"type": "text", "text": "Write."}}
+    async with connected(port, era) as bot, connected(port, era, token="token-of-the-clerk") as clerk:
+        assert [one.uri_template for one in (await bot.list_resource_templates()).resource_templates] == [
+            "shop://terms/{invoice}"
+        ]
+        (prompt,) = (await bot.list_prompts()).prompts
+        assert [(argument.name, argument.required) for argument in prompt.arguments] == [("invoice", True)]
+        gateway.answer = Outcome(Status.DONE, new_id("act"), content=({"type": "resource", "resource": document},))
+        (content,) = (await bot.read_resource("shop://terms/inv_1")).contents
+        assert content.model_dump(by_alias=True, mode="json", exclude_none=True) == document
+        gateway.answer = Outcome(Status.DONE, new_id("act"), content=(message,))
+        got = await bot.get_prompt("shop_reminder", {"invoice": "inv_1"})
+        assert [said.content.text for said in got.messages] == ["Write."]
+        gateway.answer = OUTCOMES["refused"]
+        with pytest.raises(MCPError, match="not_permitted: No"):
+            await bot.read_resource("shop://terms/inv_1")
+        assert (await clerk.list_resource_templates()).resource_templates == (await clerk.list_prompts()).prompts == []
+        for uri in ("shop://terms/inv_1", "shop://nothing/inv_1"):
+            with pytest.raises(MCPError, match="Unknown resource") as unknown:
+                await clerk.read_resource(uri)
+            assert unknown.value.error.code == (-32602 if era == "auto" else -32002)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_completion_that_crashes_says_nothing_of_why(
+    port: int, era: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I-14: the connector's own words reach the operator, and not the wire."""
+    async with connected(port, era) as client:
+        with pytest.raises(MCPError) as raised:
+            await client.complete(PromptReference(name="shop_reminder"), {"name": "invoice", "value": "inv"})
+    assert raised.value.error.code == -32603
+    assert "hunter2" not in str(raised.value.error)
+    assert "hunter2" in caplog.text
 
 
 async def test_without_structured_content_no_output_schema_is_promised(gateway: Shop) -> None:

@@ -184,6 +184,9 @@ def test_without_sessions_the_header_opens_and_names_nothing(gateway: Shop) -> N
     assert gateway.calls[0].carried.session is None
 
 
+_ANNOUNCED = {f"{what}ListChangedNotification" for what in ("Tool", "Resource", "Prompt")}
+
+
 @pytest.mark.anyio
 async def test_a_changed_list_is_announced_to_every_open_session_and_to_every_listener(gateway: Shop) -> None:
     """Whoever has a line open hears of it, in either era."""
@@ -207,12 +210,13 @@ async def test_a_changed_list_is_announced_to_every_open_session_and_to_every_li
 
             bot, clerk = [await connected(token, "legacy") for token in (BOT, CLERK)]
             modern = await connected(BOT, "auto")
-            assert bot.server_capabilities.tools.list_changed is True
+            for what in ("tools", "resources", "prompts"):
+                assert getattr(bot.server_capabilities, what).list_changed is True
             with anyio.fail_after(20):
                 async with modern.listen(tools_list_changed=True) as events:
                     for client in (bot, clerk):
                         await client.list_tools()
-                    while not all("ToolListChangedNotification" in names for names in heard.values()):
+                    while not all(set(names) >= _ANNOUNCED for names in heard.values()):
                         await bot.call_tool("shop_refund", {"invoice": "announce"})
                         await anyio.lowlevel.checkpoint()
                     event = await anext(aiter(events))

@@ -1,0 +1,134 @@
+"""Resources, prompts and completions: other doors to the same road, which is decided and recorded like a tool's.
+
+What a caller may not see is not listed, and asking for it is answered like asking for what there is not (T-5, A-7).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from mcp.server import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    GetPromptRequestParams,
+    PromptReference,
+    ReadResourceRequestParams,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from gateway.errors import Refusal
+from gateway.model import Outcome, Principal, Status, Surface
+from gateway.tools.catalogue import UnknownTool
+from gateway.tools.offers import MAX_COMPLETIONS
+from gateway.wire.results import NOT_DONE, error_of, prompt_result, read_result
+
+logger = logging.getLogger(__name__)
+
+Context = ServerRequestContext[Any, Any]
+
+_NOT_FOUND: Final = -32002
+"""What the handshake era says of a resource that there is not."""
+_MAX_BEGUN: Final = 1_000
+
+
+class Completing(Protocol):
+    """What the gateway completes."""
+
+    def surfaces(self) -> frozenset[Surface]:
+        """What there is at all, for somebody."""
+        ...
+
+    def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
+        """Values for an argument of a resource, by its template, or of a prompt.
+
+        Raises:
+            UnknownTool: hidden and absent alike.
+            Refusal: the rate is spent, or the gateway is closing.
+        """
+        ...
+
+
+class Road(Protocol):
+    """How a request is carried through the house."""
+
+    def principal(self, ctx: Context) -> Principal:
+        """Who asks."""
+        ...
+
+    async def carry(self, ctx: Context, surface: Surface, name: str, arguments: Mapping[str, Any]) -> Outcome:
+        """The one answer.
+
+        Raises:
+            UnknownTool: hidden and absent alike.
+        """
+        ...
+
+
+class Doors:
+    """The handlers of what is not a tool."""
+
+    def __init__(self, gateway: Completing, road: Road) -> None:
+        self._gateway = gateway
+        self._road = road
+
+    def serve(self, server: Server[Any]) -> None:
+        """Register those that there is something for."""
+        surfaces = self._gateway.surfaces()
+        if Surface.RESOURCE in surfaces:
+            server.add_request_handler("resources/read", ReadResourceRequestParams, self.read)
+        if Surface.PROMPT in surfaces:
+            server.add_request_handler("prompts/get", GetPromptRequestParams, self.get)
+        if surfaces - {Surface.TOOL}:
+            server.add_request_handler("completion/complete", CompleteRequestParams, self.complete)
+
+    async def read(self, ctx: Context, params: ReadResourceRequestParams) -> dict[str, Any]:
+        """One resource."""
+        try:
+            outcome = await self._road.carry(ctx, Surface.RESOURCE, params.uri, {})
+        except UnknownTool as unknown:
+            code = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else _NOT_FOUND
+            raise MCPError(code, unknown.message, {"uri": params.uri}) from None
+        return read_result(_done(outcome), params.uri)
+
+    async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
+        """One prompt."""
+        try:
+            outcome = await self._road.carry(ctx, Surface.PROMPT, params.name, params.arguments or {})
+        except UnknownTool as unknown:
+            raise MCPError(INVALID_PARAMS, unknown.message) from None
+        return prompt_result(_done(outcome))
+
+    async def complete(self, ctx: Context, params: CompleteRequestParams) -> dict[str, Any]:
+        """Values for an argument, from what has been typed of it."""
+        ref, argument = params.ref, params.argument
+        surface = Surface.PROMPT if isinstance(ref, PromptReference) else Surface.RESOURCE
+        name = ref.name if isinstance(ref, PromptReference) else ref.uri
+        begun = argument.value[:_MAX_BEGUN]
+        try:
+            found = self._gateway.complete(self._road.principal(ctx), surface, name, argument.name, begun)
+        except UnknownTool as unknown:
+            raise MCPError(INVALID_PARAMS, unknown.message) from None
+        except Refusal as refusal:
+            raise MCPError(NOT_DONE, f"{refusal.code}: {refusal.message} {refusal.next}") from None
+        except Exception:
+            logger.exception("completion failed", extra={"argument": argument.name[:64]})
+            raise MCPError(INTERNAL_ERROR, "The gateway failed while it completed this argument.") from None
+        values = {"values": found[:MAX_COMPLETIONS], "total": len(found), "hasMore": len(found) > MAX_COMPLETIONS}
+        return {"resultType": "complete", "completion": values}
+
+
+def _done(outcome: Outcome) -> Outcome:
+    """The outcome, if there is something to hand over.
+
+    Raises:
+        MCPError: saying why there is not, and what to do.
+    """
+    if outcome.status is not Status.DONE:
+        raise MCPError(*error_of(outcome))
+    return outcome
