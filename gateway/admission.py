@@ -30,7 +30,7 @@ from gateway.replies import held
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
-from gateway.telemetry import metrics
+from gateway.telemetry import metrics, spans
 
 _LEASE_MARGIN = 15.0
 """Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
@@ -336,6 +336,7 @@ class Admission:
             "evidence": list(action.evidence),
             "given": sorted(action.given),
             "diff": shown.changes if shown else None,
+            "asked_in": spans.here(),
         }
         return _Told(
             Body.seal(self._keyring, action.id, "arguments", action.arguments),

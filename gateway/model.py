@@ -185,6 +185,8 @@ class Action:
     """Seconds the caller is served before it is told `in_flight`."""
     client: Client | None = field(default=None, compare=False, repr=False)
     """Who hears what the tool says before its answer; nobody, when it runs after an approval."""
+    asked_in: str | None = None
+    """Of an action that is taken up after its call: the span of that call, as W3C's `traceparent`."""
 
     @property
     def key_source(self) -> str | None:

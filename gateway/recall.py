@@ -64,4 +64,5 @@ def recall(tx: Transaction, keyring: Keyring, catalogue: Catalogue, row: ActionR
         evidence=tuple(context.get("evidence") or ()),
         carried=Carried(),
         deadline=tool.timeout,
+        asked_in=context.get("asked_in"),
     )

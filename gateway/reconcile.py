@@ -31,7 +31,7 @@ from gateway.store.holds import HoldRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
-from gateway.telemetry.spans import phase
+from gateway.telemetry.spans import later
 from gateway.tools.catalogue import Catalogue
 
 log = logging.getLogger("holdgate.reconcile")
@@ -126,7 +126,7 @@ class Reconciler:
     async def _execute(self, hold: HoldRow) -> None:
         """One approved hold, and what may keep it from running."""
         try:
-            await self._execute_or_close(hold)
+            await self._recall_and_execute(hold)
         except Refusal as refusal:
             metrics.refused(None, refusal.code)
             await self._close(hold, HoldState.DENIED_AT_EXECUTION, refusal.code)
@@ -137,8 +137,7 @@ class Reconciler:
             log.error("approved_action_failed", exc_info=broken, extra={"action": hold.action})
             self._patience[hold.action] = time.monotonic() + _HOUSEKEEPING
 
-    async def _execute_or_close(self, hold: HoldRow) -> None:
-        """Recall, decide again, look again, consume, run (semantics.md H-3, H-4)."""
+    async def _recall_and_execute(self, hold: HoldRow) -> None:
         row = await self._store.read(lambda tx: tx.actions.get(hold.action))
         if row is None or row.state is not State.HELD:
             return
@@ -147,6 +146,11 @@ class Reconciler:
             to = HoldState.STALE if action.code == "hold_stale" else HoldState.DENIED_AT_EXECUTION
             await self._close(hold, to, action.code)
             return
+        with later("execute", action):
+            await self._execute_recalled(hold, row, action)
+
+    async def _execute_recalled(self, hold: HoldRow, row: ActionRow, action: Action) -> None:
+        """Decide again, look again, consume, run (semantics.md H-3, H-4)."""
         question = await self._pipeline.question(action, row.received_at)
         decision = self._policy.current.decide(question)
         shown = None
@@ -201,12 +205,11 @@ class Reconciler:
     async def _ask(self, row: ActionRow) -> None:
         action = await self._store.read(lambda tx: recall(tx, self._keyring, self._catalogue, row))
         if isinstance(action, Action) and action.tool.looker is not None:
-            await self._look_up(row, action)
+            with later("look_up", action):
+                await self._look_up(row, action)
         elif isinstance(action, Action) and await self._store.read(lambda tx: _still_deduplicated(tx, row, action)):
-            await self._store.write(lambda tx: tx.actions.try_again(row.id, tx.now + _backoff(row.tries)))
-            permit = await self._admission.retake(row, action)
-            if permit is not None:
-                await self._executor.run(action, permit)
+            with later("send_again", action):
+                await self._send_again(row, action)
         else:
             await self._store.write(lambda tx: tx.actions.try_again(row.id, None))
             log.error("operator_needed", extra={"action": row.id, "tool": row.tool})
@@ -220,6 +223,12 @@ class Reconciler:
             return self._executor.running(row.id) is not None
         return self._instance.alive(row.instance)
 
+    async def _send_again(self, row: ActionRow, action: Action) -> None:
+        await self._store.write(lambda tx: tx.actions.try_again(row.id, tx.now + _backoff(row.tries)))
+        permit = await self._admission.retake(row, action)
+        if permit is not None:
+            await self._executor.run(action, permit)
+
     async def _look_up(self, row: ActionRow, action: Action) -> None:
         def note(tx: Transaction) -> Permit:
             line = tx.ledger.append(Event.PREVIEW, **facts(action), purpose="lookup")
@@ -230,8 +239,7 @@ class Reconciler:
         permit = await self._store.write(note)
         sent_at = await self._store.read(lambda tx: _intents(tx, row)[-1])
         asked_at = self._store.now()
-        with phase("look_up", action):
-            found = await self._executor.look_up(action, permit)
+        found = await self._executor.look_up(action, permit)
         ended = _ended(action, found, waited=asked_at - sent_at)
         if ended is not None:
             await self._executor.settle(action, row.fence, ended, seconds=0.0, how="lookup")

@@ -41,6 +41,19 @@ def phase(name: str, action: Action) -> AbstractContextManager[None]:
     return _OFF if _tracer is None else _phase(_tracer, name, action)
 
 
+def later(name: str, action: Action) -> AbstractContextManager[None]:
+    """A trace of its own for what is done with an action after its call: linked to the span that it was asked in."""
+    return _OFF if _tracer is None else _phase(_tracer, name, action, root=True)
+
+
+def here() -> str | None:
+    """The open span, as W3C spells it; None: there is none."""
+    carrier: dict[str, str] = {}
+    if _tracer is not None:
+        _propagator.inject(carrier)
+    return carrier.get("traceparent")
+
+
 def server_span(
     name: str, attributes: Attributes, *, meta: Mapping[str, Any], headers: Mapping[str, str]
 ) -> AbstractContextManager[Span | None]:
@@ -92,14 +105,20 @@ def end(span: Span | None, attributes: Attributes, error: str | None) -> None:
 
 
 @contextmanager
-def _phase(tracer: Tracer, name: str, action: Action) -> Iterator[None]:
+def _phase(tracer: Tracer, name: str, action: Action, *, root: bool = False) -> Iterator[None]:
     attributes = {
         "gen_ai.tool.name": action.tool.name,
         "holdgate.action.id": action.id,
         "holdgate.mode": str(action.mode),
     }
+    asked = _remote({"traceparent": action.asked_in})
     with tracer.start_as_current_span(
-        f"holdgate.{name}", attributes=attributes, record_exception=False, set_status_on_exception=False
+        f"holdgate.{name}",
+        context=Context() if root else None,
+        attributes=attributes,
+        links=[Link(asked)] if root and asked else [],
+        record_exception=False,
+        set_status_on_exception=False,
     ) as span:
         try:
             yield
