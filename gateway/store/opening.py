@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -26,11 +27,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-    if not read_only:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
+    with _closed_on_error(connection):
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
     return connection
 
 
@@ -43,11 +45,22 @@ def opened(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         connection = connect(path)
-        path.chmod(0o600)
-        _migrate(connection, path)
+        with _closed_on_error(connection):
+            path.chmod(0o600)
+            _migrate(connection, path)
     except (sqlite3.Error, OSError) as broken:
         raise StartupError(explain(broken, path), file=str(path), remedy=_remedy(broken)) from broken
     return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """A file that is refused is let go of: whoever reports the error may hold on to it for long."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def copy(path: Path, to: Path) -> int:
@@ -70,7 +83,6 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
-        connection.execute("ROLLBACK")
         raise StartupError(
             f"The database was written by a newer Holdgate (schema {version}, this one knows {SCHEMA_VERSION}).",
             file=str(path),

@@ -118,7 +118,7 @@ def test_the_ledger_can_only_grow(store: SqliteStore) -> None:
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
-    """A database of a later Holdgate is refused with a remedy, and is not touched."""
+    """A database of a later Holdgate is refused with a remedy, is not touched, and is not kept open."""
     path = tmp_path / "holdgate.db"
     SqliteStore(path, seal).close()
     connection = sqlite3.connect(path)
@@ -127,6 +127,7 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="newer Holdgate") as refused:
         SqliteStore(path, seal)
     assert "Upgrade" in refused.value.remedy
+    assert not path.with_name("holdgate.db-wal").exists(), "SQLite removes it when the last connection is closed"
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA user_version").fetchone() == (99,)
     connection.close()
