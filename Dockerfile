@@ -1,6 +1,6 @@
 # Holdgate as a container: `docker build --tag holdgate .`
 #
-# Settings, data and keys live in /var/lib/holdgate; mount a volume there and the root file system can be read-only:
+# Settings, data and keys live in /var/lib/holdgate; the root file system can be read-only (docs/container.md):
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges \
 #       --volume holdgate:/var/lib/holdgate --publish 127.0.0.1:8420:8420 holdgate
 # The passphrase or the AppRole of the vault comes from the environment at run time; nothing secret is built in.

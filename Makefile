@@ -1,6 +1,6 @@
 # Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
 .POSIX:
-.PHONY: help demo play bench test conformance check format wheel lock clean
+.PHONY: help demo play bench test coverage pythons conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
 
@@ -8,11 +8,13 @@ help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
 	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
 	@echo "make test    format, lint, strict types, and every test"
+	@echo "make coverage every test, and how much of the program they run; CI has a floor"
+	@echo "make pythons the wheel in an empty environment, on both ends of the supported Pythons"
 	@echo "make conformance play the published MCP conformance suite, and print the scores"
 	@echo "make check   the same without the tests"
 	@echo "make format  put the code into the house format"
 	@echo "make bench   measure a governed call beside an ungoverned one"
-	@echo "make wheel   build the wheel into dist/"
+	@echo "make wheel   build wheel, sdist and the list of their parts (CycloneDX) into dist/"
 	@echo "make lock    write the hashed locks anew (needs uv)"
 	@echo "make clean   remove everything that make made"
 
@@ -33,6 +35,17 @@ check:
 test: check
 	$(IN) pytest
 
+coverage:
+	@scripts/setup dev
+	$(IN) coverage erase
+	$(IN) coverage run -m pytest
+	$(IN) coverage combine --quiet
+	$(IN) coverage report --skip-covered
+
+pythons:
+	scripts/try-python 3.11
+	scripts/try-python 3.13
+
 conformance:
 	@scripts/setup dev
 	$(IN) tests.conformance.suite
@@ -48,11 +61,11 @@ bench:
 
 wheel:
 	@scripts/setup dev
-	$(IN) hatchling build --target wheel --directory dist
+	.venv/bin/python scripts/build.py dist
 
 lock:
 	scripts/lock
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .coverage* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find gateway vault connectors policies tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,20 +1,27 @@
-"""The wheel, the locks, the container and the set-up: what an installation is made from."""
+"""The wheel, the sdist, the list of parts and the locks: what an installation is made from."""
 
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -24,23 +31,48 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MINUTES = 60.0
 
 
-def build(folder: Path) -> Path:
-    """Build the wheel of this checkout into `folder`."""
+def build(root: Path, folder: Path, **environment: str) -> dict[str, bytes]:
+    """What `scripts/build.py` of a checkout leaves in `folder`, by name."""
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"},
+        [sys.executable, root / "scripts" / "build.py", str(folder)],
+        cwd=folder.parent,
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000", **environment},
         check=True,
         capture_output=True,
         timeout=2 * MINUTES,
     )
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dist")
+
+
+@pytest.fixture(scope="module")
+def built(folder: Path) -> dict[str, bytes]:
+    return build(ROOT, folder)
+
+
+@pytest.fixture(scope="module")
+def wheel(folder: Path, built: dict[str, bytes]) -> Path:
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("wheel"))
+def sdist(folder: Path, built: dict[str, bytes]) -> Path:
+    (sdist,) = folder.glob("*.tar.gz")
+    return sdist
+
+
+@pytest.fixture(scope="module")
+def parts(folder: Path, built: dict[str, bytes]) -> dict[str, Any]:
+    """The list of parts, which is valid by the published schema."""
+    (text,) = (path.read_text(encoding="utf-8") for path in folder.glob("*.cdx.json"))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    listed: dict[str, Any] = json.loads(text)
+    return listed
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +118,103 @@ def test_the_wheel_carries_the_program_and_its_data(wheel: Path) -> None:
     assert any(name.startswith("gateway/store/migrations/") for name in inside)
 
 
-def test_two_builds_are_one_file(wheel: Path, tmp_path: Path) -> None:
-    """Whoever builds this commit gets the same bytes."""
-    assert build(tmp_path).read_bytes() == wheel.read_bytes()
+@pytest.fixture
+def elsewhere(sdist: Path, tmp_path: Path) -> Path:
+    """The same source in another place, from the sdist, with other times, and rights for nobody else."""
+    with tarfile.open(sdist) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (root,) = tmp_path.iterdir()
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o700 if path.is_dir() or path.stat().st_mode & 0o100 else 0o600)
+        os.utime(path, (1, 1))
+    return root
+
+
+def test_whoever_builds_a_commit_gets_the_same_bytes(built: dict[str, bytes], elsewhere: Path, tmp_path: Path) -> None:
+    """Wheel, sdist and list of parts: in another folder, from the sdist, in another zone, with another hash seed."""
+    again = build(elsewhere, tmp_path / "again", TZ="Pacific/Auckland", PYTHONHASHSEED="7")
+    assert len(again) == 3
+    assert {name for name, content in again.items() if content != built[name]} == set()
+
+
+def test_the_sdist_is_the_checkout(sdist: Path) -> None:
+    """All that git knows, so that it can be built, tested and packaged again; nothing that lies about."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout; `git clone` makes one")
+    known = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(known, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    with tarfile.open(sdist) as packed:
+        inside = {name.partition("/")[2] for name in packed.getnames()}
+    assert inside == {name for name in listed if (ROOT / name).exists()} | {"PKG-INFO"}
+
+
+def test_no_data_folder_is_packed(elsewhere: Path, tmp_path: Path) -> None:
+    """What a gateway that was tried in a checkout has left there, keys among it, is in neither archive."""
+    for place in ("holdgate-data/keys", "examples/hello/holdgate-data/keys", "gateway/holdgate-demo/data", ".venv/lib"):
+        (elsewhere / place).mkdir(parents=True)
+        (elsewhere / place / "left-behind.key").write_text("hg_secret")
+    build(elsewhere, tmp_path / "dist")
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        names = [*packed.getnames(), *zipfile.ZipFile(wheel).namelist()]
+    assert [name for name in names if "left-behind" in name] == []
+
+
+def test_the_list_of_parts_is_the_lock(parts: dict[str, Any], wheel: Path) -> None:
+    """One part per entry with the hashes of its files, required or optional, beside a wheel it names by its hash."""
+    product = pinned(ROOT / "requirements" / "holdgate.txt")
+    extras = pinned(ROOT / "requirements" / "claude.txt")
+    assert {part["purl"] for part in parts["components"]} == {
+        f"pkg:pypi/{name}@{version}" for name, version in (extras | product).items()
+    }
+    locks = "".join((ROOT / "requirements" / lock).read_text() for lock in ("holdgate.txt", "claude.txt"))
+    for part in parts["components"]:
+        hashes = {made["content"] for reference in part["externalReferences"] for made in reference["hashes"]}
+        entry = locks[locks.index(f"\n{part['name']}==") :].partition("# via")[0]
+        assert hashes == set(re.findall(r"sha256:(\w+)", entry)) != set()
+    required = {part["name"] for part in parts["components"] if part["scope"] == "required"}
+    assert {"mcp", "cryptography"} <= required <= set(product)
+    (own,) = parts["metadata"]["component"]["hashes"]
+    assert own == {"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+
+
+def test_every_part_is_there_because_of_another(parts: dict[str, Any]) -> None:
+    """From the program one comes to each part; what it declares it needs directly."""
+    needs = {entry["ref"]: entry.get("dependsOn", []) for entry in parts["dependencies"]}
+    root = parts["metadata"]["component"]["bom-ref"]
+    seen, open_ = set(), [root]
+    while open_:
+        ref = open_.pop()
+        if ref not in seen:
+            seen.add(ref)
+            open_ += needs[ref]
+    assert seen == {root} | {part["bom-ref"] for part in parts["components"]}
+    direct = {ref.removeprefix("pkg:pypi/").partition("@")[0] for ref in needs[root]}
+    assert direct == {canonicalize_name(requirement.name) for requirement in declared()} | {"anthropic"}
+
+
+def test_the_list_of_parts_names_no_place(parts: dict[str, Any]) -> None:
+    """Where a file is fetched from is the machine's affair; the schema's own name is the one address in it."""
+    assert "://" not in json.dumps({name: value for name, value in parts.items() if name != "$schema"})
+
+
+def test_the_wheel_runs_by_uvx(wheel: Path, tmp_path: Path) -> None:
+    """`uvx --from WHEEL holdgate` in an environment that uv makes for it, with the versions of the lock."""
+    uvx = shutil.which("uvx", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if uvx is None:
+        pytest.skip("uv is not installed; run `pip install uv`")
+    lock = ROOT / "requirements" / "holdgate.txt"
+    ran = subprocess.run(
+        [uvx, "--python", sys.executable, "--constraints", lock, "--from", wheel, "holdgate", "demo", "--play"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")},
+        capture_output=True,
+        text=True,
+        timeout=3 * MINUTES,
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert "ledger" in ran.stdout
 
 
 def test_the_wheel_runs_where_there_is_no_checkout(python: Path, tmp_path: Path) -> None:
@@ -140,55 +266,10 @@ def test_a_lock_holds_hashes_and_no_address(lock: Path) -> None:
 
 def test_the_locks_agree_with_each_other_and_with_the_metadata() -> None:
     """What is tested is what is installed: one version per package, within what pyproject.toml allows."""
-    assert {lock.name for lock in LOCKS} == {"build.txt", "claude.txt", "dev.txt", "holdgate.txt"}
+    assert {lock.name for lock in LOCKS} == {"build.txt", "claude.txt", "dev.txt", "holdgate.txt", "test.txt"}
     product = pinned(ROOT / "requirements" / "holdgate.txt")
     for requirement in declared():
         assert requirement.specifier.contains(product[canonicalize_name(requirement.name)]), requirement
     for lock in LOCKS:
         for name, version in pinned(lock).items():
             assert product.get(name, version) == version, f"{name} in {lock.name}"
-
-
-def test_the_container_runs_as_nobody_and_holds_nothing_secret() -> None:
-    """Pinned by hashes, not root, its data on a volume, its health asked for, and no secret built in."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    steps = re.findall(r"^([A-Z]+) (.+)$", text.replace("\\\n", " "), re.MULTILINE)
-    final = steps[max(number for number, (verb, _) in enumerate(steps) if verb == "FROM") :]
-    said = dict(final)
-    assert re.match(r"[1-9]\d*:[1-9]\d*$", said["USER"])
-    assert [verb for verb, _ in final].index("USER") > max(i for i, (verb, _) in enumerate(final) if verb == "RUN")
-    assert said["ENTRYPOINT"] == '["holdgate"]'
-    assert said["CMD"] == '["serve"]'
-    assert said["EXPOSE"] == "8420"
-    assert said["VOLUME"] == said["WORKDIR"]
-    assert "/healthz" in said["HEALTHCHECK"]
-    assert all("--require-hashes" in step or "--no-index" in step for _, step in steps if "pip install" in step)
-    assert not any(verb in ("ARG", "ADD") for verb, _ in steps)
-    assert not re.search(r"PASSPHRASE=|TOKEN=|SECRET", text)
-
-
-@pytest.mark.parametrize(
-    ("script", "answer"),
-    [
-        ("exit 1", "Python 3.11 or newer is needed"),
-        ('case "$2" in *ensurepip*) exit 1 ;; *%d*) echo 3.12 ;; esac', "run `apt install python3.12-venv`"),
-    ],
-)
-def test_a_machine_that_lacks_something_is_told_what_in_one_line(tmp_path: Path, script: str, answer: str) -> None:
-    """A Python that is too old, or that cannot make environments, ends the set-up before it has changed anything."""
-    interpreter = tmp_path / "a python"
-    interpreter.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    interpreter.chmod(0o755)
-    before = (ROOT / ".venv").exists()
-    told = subprocess.run(
-        [ROOT / "scripts" / "setup"],
-        env={**os.environ, "PYTHON": str(interpreter)},
-        capture_output=True,
-        text=True,
-        timeout=MINUTES,
-    )
-    assert told.returncode != 0
-    assert told.stdout == ""
-    assert answer in told.stderr
-    assert told.stderr.count("\n") == 1
-    assert (ROOT / ".venv").exists() == before
