@@ -1,0 +1,240 @@
+"""Approved by humans: bound to what was shown, decided again at execution, and spent once (semantics.md H)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.identity.api_keys import revoke_key
+from gateway.model import Event, HoldState
+from gateway.store.transaction import Transaction
+from tests.acme import Acme
+from tests.house import Clock, house, run
+from tests.living import PATIENCE, ROOT, TENANT, Place, cast, gate, held, policy
+from tests.scenarios.holding import REFUND, approve_then, ask, outcome
+
+
+def test_approved_and_executed_once(place: Place, acme: Acme) -> None:
+    """H-9, H-10: nothing goes out while it waits; once approved the gateway runs it, without the agent, once."""
+    place.write_policy(held())
+    with gate(place) as gateway:
+        asked = gateway.call("plain_refund", REFUND)
+        assert asked["diff"] == [{"field": "balance_cents", "before": 6_400, "after": 5_900, "certainty": "predicted"}]
+        assert gateway.call("plain_refund", REFUND)["action_id"] == asked["action_id"]
+        assert acme.mutating() == []
+        assert place.vote(asked["action_id"], "fay").accepted
+        answer = gateway.settled(asked["action_id"])
+        assert (answer["status"], answer["data"]["cents"]) == ("done", 500)
+        assert gateway.call("plain_refund", REFUND)["status"] == "replayed"
+    assert len(acme.mutating()) == 1
+    hold = place.hold(asked["action_id"])
+    (consumed,) = place.lines(event=Event.CONSUMED)
+    assert (hold.state, consumed["digest"], consumed["approvers"]) == (HoldState.CONSUMED, hold.digest, ["fay"])  # V-3
+    assert place.verify().verdict == 0
+
+
+def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme) -> None:
+    """H-6: an approval whose execution window has passed is spent on nothing, and the same call asks anew."""
+    place.write_policy(held(execute_within="60s"))
+    clock = Clock()
+
+    async def scenario() -> None:
+        async with house(place, clock) as gateway:
+            action = await ask(gateway)
+            await approve_then(gateway, action, lambda tx: clock.stand_at(tx.now + 60_000))
+            assert (await outcome(gateway, action))["code"] == "hold_expired"
+            assert await ask(gateway) != action
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_a_record_that_moved_makes_the_approval_stale(place: Place, acme: Acme) -> None:
+    """H-4, S23: the state that the preview rested on changed before the execution: STALE, nothing goes out."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            acme.client.post("/invoices/inv_1001/refunds", json={"cents": 1, "reason": "counter"}).raise_for_status()
+            await gateway.vote(action, "fay")
+            assert (await outcome(gateway, action))["code"] == "hold_stale"
+        assert len(acme.mutating()) == 1, "only the one that was made at the counter"
+
+    run(scenario)
+
+
+def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> None:
+    """S17, H-4: what policy denies at execution does not run, whatever was approved; both policies are recorded."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+            assert gateway.app.policy.reload_if_changed() is not None
+            await gateway.vote(action, "fay")
+            assert (await outcome(gateway, action))["code"] == "not_permitted"
+        assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acme) -> None:
+    """H-4: a policy that asks for one more person puts an approved hold back to its voters."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            place.write_policy(held(count=2))
+            gateway.app.policy.reload_if_changed()
+            await gateway.vote(action, "fay")
+            await gateway.sweep()
+            assert acme.mutating() == []
+            assert (await gateway.vote(action, "finn")).state is HoldState.APPROVED
+            assert (await outcome(gateway, action))["status"] == "done"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_an_approver_who_was_disabled_does_not_count(place: Place, acme: Acme) -> None:
+    """S19, H-4: with its only approver shut out before the execution, the hold waits again."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            await approve_then(gateway, action, lambda tx: tx.people.enable(TENANT, "fay", False))
+            await gateway.sweep()
+            hold = await gateway.app.store.read(lambda tx: tx.holds.get(action))
+            assert hold is not None
+            assert hold.state is HoldState.PENDING
+            assert acme.mutating() == []
+            await gateway.vote(action, "finn")
+            assert (await outcome(gateway, action))["status"] == "done"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
+def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) -> None:
+    """T-10: with a preview to make first or without, what would spend the approval looks at the switches."""
+    place.write_policy(held(tool))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway, tool)
+
+            def stop(tx: Transaction) -> None:
+                tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
+
+            await approve_then(gateway, action, stop)
+            assert (await outcome(gateway, action))["code"] == "switched_off"
+            assert (await gateway.call(tool, {**REFUND, "cents": 1}))["code"] == "switched_off"
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
+def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, acme: Acme, tool: str) -> None:
+    """C-4, S33: with the requester's key revoked, its approved call does not run."""
+    place.write_policy(held(tool))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway, tool)
+            key = place.keys["bot"].split("_")[1]
+            await approve_then(gateway, action, lambda tx: revoke_key(tx, TENANT, key, by="olga"))
+            await gateway.sweep()
+            assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_a_tool_that_changed_after_the_approval_does_not_run(place: Place, acme: Acme) -> None:
+    """S16, S41, T-1: the tool's promise changed over a restart: the approval is void, the same call asks anew."""
+    tools = (ROOT / "tests" / "acme_tools.py").read_text()
+    own = place.folder / "tools.py"
+    own.write_text(tools)
+    place.connector_files[1] = str(own)
+    place.write_settings()
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+        own.write_text(tools.replace("Refund an upstream that neither", "Refund, twice, an upstream that neither"))
+        async with house(place) as gateway:
+            await gateway.vote(action, "fay")
+            assert (await outcome(gateway, action))["code"] == "hold_stale"
+            assert await ask(gateway) != action
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_arguments_that_were_exchanged_do_not_run(place: Place, acme: Acme) -> None:
+    """S16: other arguments put into the approved action's place, even sealed ones, void the approval."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            small, large = await ask(gateway), await ask(gateway, cents=6_000)
+
+            def exchange(tx: Transaction) -> None:
+                sealed = tx.bodies.get(large, "arguments")
+                assert sealed is not None
+                tx.bodies.put(small, "arguments", sealed, keep_ms=None)
+
+            await approve_then(gateway, small, exchange)
+            assert (await outcome(gateway, small))["code"] == "hold_stale"
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_arguments_sealed_anew_do_not_run(place: Place, acme: Acme) -> None:
+    """S16, H-1: even whoever has the gateway's key cannot run other arguments on an approval: the digest differs."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            forged = gateway.app.keyring.seal(action, "arguments", b'{"invoice": "inv_1001", "cents": 6000}')
+            await approve_then(gateway, action, lambda tx: tx.bodies.put(action, "arguments", forged, keep_ms=None))
+            assert (await outcome(gateway, action))["code"] == "hold_stale"
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+def test_two_gateways_spend_one_approval_once(place: Place, acme: Acme) -> None:
+    """S15, H-3: two gateways over one folder race for every approval; each is spent once, and arrives once."""
+    place.write_policy(held("looked_pay_out"))
+
+    async def scenario() -> None:
+        async with house(place) as one, house(place) as two:
+            actions = [await ask(one, "looked_pay_out", cents=cents) for cents in range(1, 9)]
+
+            def approve(tx: Transaction) -> None:
+                for action in actions:
+                    cast(tx, action, place.keys["fay"])
+
+            await one.app.store.write(approve)
+            await asyncio.gather(*(each.app.reconciler.execute_approved() for each in (one, two)))
+            await asyncio.gather(*(each.app.executor.drain(PATIENCE) for each in (one, two)))
+            answers = [await one.ended(action) for action in actions]
+        assert {answer["status"] for answer in answers} == {"done"}
+        assert len(acme.mutating()) == len(actions)
+        consumed = [line["action"] for line in place.lines(event=Event.CONSUMED)]
+        assert sorted(consumed) == sorted(actions)
+        assert place.verify().verdict == 0
+
+    run(scenario)
