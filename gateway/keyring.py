@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -93,19 +92,19 @@ class Keyring:
 
     def claim(self, *parts: str) -> bytes:
         """HMAC of a scope key, or of what one is derived from (semantics.md I-2, I-4)."""
-        return hmac.new(self._idempotency, _join(parts), hashlib.sha256).digest()
+        return hmac.digest(self._idempotency, _join(parts), "sha256")
 
     def upstream_key(self, action_id: str) -> str:
         """What the upstream is told to deduplicate by: stable across retries (semantics.md I-10)."""
-        return "hg-" + hmac.new(self._upstream, action_id.encode(), hashlib.sha256).hexdigest()[:40]
+        return "hg-" + hmac.digest(self._upstream, action_id.encode(), "sha256").hex()[:40]
 
     def head_mac(self, seq: int, hash: str) -> str:
         """Authenticates the end of the ledger."""
-        return hmac.new(self._head, f"{seq}:{hash}".encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._head, f"{seq}:{hash}".encode(), "sha256").hex()
 
     def pseudonym(self, tenant: str, value: str) -> str:
         """A value that can be correlated in the ledger, and not read (semantics.md L-5)."""
-        return hmac.new(self._pseudonym, _join((tenant, value)), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._pseudonym, _join((tenant, value)), "sha256").hex()[:32]
 
     def seal(self, action: str, kind: str, body: bytes) -> bytes:
         """Encrypt a body, bound to its action and kind."""

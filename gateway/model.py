@@ -6,10 +6,10 @@ import hmac
 import os
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ ID_PATTERN = re.compile(r"^[a-z]{3}_[0-9a-f]{32}$")
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id of 128 random bits, `act_…`, `tsk_…`: cannot be guessed (semantics.md H-9)."""
-    return f"{prefix}_{secrets.token_hex(16)}"
+    """A fresh id of 128 bits, `act_…`, `tsk_…`: 48 of time, and 80 that cannot be guessed (semantics.md H-9).
+
+    The time stands first, so that the records of one moment lie side by side in the database's indexes; spread over
+    them, each call would have to write a page of every index.
+    """
+    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 class Mode(StrEnum):
@@ -334,7 +338,7 @@ class Permit:
     def _mac(self) -> bytes:
         parts = (self.action_id, self.tool, self.mode, str(self.reads_only), self.credential or "", self.upstream_key)
         which = (str(self.fence), self.intent, str(self.again))
-        return hmac.new(_SEAL, "\0".join((*parts, *which)).encode(), sha256).digest()
+        return hmac.digest(_SEAL, "\0".join((*parts, *which)).encode(), "sha256")
 
 
 class Status(StrEnum):

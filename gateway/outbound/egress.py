@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -54,6 +55,7 @@ class EgressRefused(ValueError):
     """A request that must not leave. `str()` is one sentence and holds no argument."""
 
 
+@lru_cache(maxsize=1024)
 def address_refusal(text: str, *, internal: bool) -> str | None:
     """Why the gateway does not connect to this address, as the end of a sentence; None when it may.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from gateway import canonical
@@ -17,6 +18,9 @@ from gateway.policy.question import Question
 
 _CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_needed": 3}
 """What is told first: there is no point in looking for evidence for what is not permitted."""
+
+_PRINCIPALS = 1_024
+"""Principals whose tools are remembered: with a thousand tools, adding them up is no small part of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Policy:
         """SHA-256 over the canonical content of all policies; neither comments nor file names change it."""
         self._says = {name: tuple(_say(document, tool) for document in self.documents) for name, tool in tools.items()}
         self._reaches = tuple(_reach(document, tools) for document in self.documents)
+        self.visible = lru_cache(maxsize=_PRINCIPALS)(self._visible)
+        """The tools that a principal may call at all: granted by a policy, and not denied outright by any."""
 
     def decide(self, question: Question) -> Decision:
         """What the policies say of a call. Never raises: what cannot be evaluated is denied."""
@@ -65,8 +71,7 @@ class Policy:
             ref = RuleRef("holdgate/evaluation-error", Verdict.DENY, 0, f"a rule could not be evaluated ({name})")
             return self._verdict(Verdict.DENY, "not_permitted", (ref,), f"Policy refused this: {ref.because}.")
 
-    def visible(self, principal: Principal) -> frozenset[str]:
-        """The tools that `principal` may call at all: granted by a policy, and not denied outright by any."""
+    def _visible(self, principal: Principal) -> frozenset[str]:
         reaches = [reach for reach in self._reaches if reach.applies(principal)]
         granted = frozenset[str]().union(*(reach.granted for reach in reaches))
         denied = (tools for reach in reaches for tools, whom in reach.denied if whom is None or whom(principal))

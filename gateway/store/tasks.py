@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from gateway.store.transaction import Connection
 
 
+_EXACT_MS = 1_000
+
+
 class Tasks:
     """The pieces of work of each principal."""
 
@@ -29,7 +32,16 @@ class Tasks:
         return task
 
     def seen(self, tenant: str, principal: str, task: Task) -> int:
-        """Note that a task is alive. Returns when it was opened, in milliseconds since the epoch."""
+        """Note that a task is alive. Returns when it was opened, in milliseconds since the epoch.
+
+        Written down once a second at most: how long a task has been silent is asked in minutes.
+        """
+        known = self._execute(
+            "SELECT opened_at FROM tasks WHERE tenant = ? AND principal = ? AND id = ? AND seen_at > ?",
+            (tenant, principal, task.id, self._now - _EXACT_MS),
+        ).fetchone()
+        if known:
+            return int(known["opened_at"])
         row = self._execute(
             "INSERT INTO tasks (tenant, principal, id, source, opened_at, seen_at)"
             " VALUES (:tenant, :principal, :id, :source, :now, :now)"

@@ -70,7 +70,10 @@ def _key(value: Any) -> str | None:
 def _line(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
-    return "".join(character for character in str(value)[:_MAX_CLAIM] if character.isprintable()) or None
+    text = str(value)[:_MAX_CLAIM]
+    if not text.isprintable():
+        text = "".join(character for character in text if character.isprintable())
+    return text or None
 
 
 def _expanded(value: str | None) -> str | None:

@@ -229,10 +229,9 @@ class _Delivery:
 
 
 async def _body(fields: Fields, receive: Receive) -> bytes | Answer:
-    too_large = failure(413, f"The body is larger than {MAX_BYTES} bytes.")
     declared = fields.values.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > MAX_BYTES:
-        return too_large
+        return _too_large()
     body = bytearray()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_BODY_SECONDS):
@@ -242,10 +241,14 @@ async def _body(fields: Fields, receive: Receive) -> bytes | Answer:
                     return failure(400, "The client left before its body was complete.")
                 body += message.get("body", b"")
                 if len(body) > MAX_BYTES:
-                    return too_large
+                    return _too_large()
                 if not message.get("more_body", False):
                     return bytes(body)
     return failure(408, "The body did not arrive in time.")
+
+
+def _too_large() -> Answer:
+    return failure(413, f"The body is larger than {MAX_BYTES} bytes.")
 
 
 def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:

@@ -148,8 +148,6 @@ CREATE TABLE ledger (
     task          TEXT    GENERATED ALWAYS AS (json_extract(text, '$.task')) VIRTUAL
 ) STRICT;
 CREATE INDEX ledger_action ON ledger (action) WHERE action IS NOT NULL;
-CREATE INDEX ledger_principal ON ledger (tenant, principal) WHERE principal IS NOT NULL;
-CREATE INDEX ledger_task ON ledger (task) WHERE task IS NOT NULL;
 CREATE TRIGGER ledger_is_append_only_update BEFORE UPDATE ON ledger
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER ledger_is_append_only_delete BEFORE DELETE ON ledger
