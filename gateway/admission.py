@@ -42,15 +42,6 @@ class LookFirst:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What the call said, sealed before the transaction begins."""
-
-    arguments: Body
-    context: Body
-    """What a reviewer, or a later run, needs beside the arguments."""
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """What admission needs to know of the settings. Milliseconds, and counts."""
 
@@ -84,7 +75,7 @@ class Admission:
             Refusal: already on the ledger.
             LedgerUnavailable: nothing was recorded, so nothing may go out.
         """
-        told = self._sealed(action, shown)
+        told = self._sealed(action, decision, shown)
         verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, told))
         if isinstance(verdict, Refusal):
             raise verdict
@@ -141,7 +132,7 @@ class Admission:
     # -- inside the transaction
 
     def _admit(
-        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: _Told
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: tuple[Body, ...]
     ) -> Permit | Prior | LookFirst | Outcome | Refusal:
         refused = self._stopped(tx, action)
         if refused is not None:
@@ -178,7 +169,7 @@ class Admission:
         return self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
 
     def _hold(
-        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: _Told
+        self, tx: Transaction, action: Action, decision: Decision, shown: Shown | None, told: tuple[Body, ...]
     ) -> Outcome | Refusal:
         principal, terms = action.principal, decision.approval
         if terms is None:
@@ -198,8 +189,8 @@ class Admission:
         digest = holds.digest(action, shown, decision.policy_hash)
         tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
         keep_ms = self._limits.keep_bodies + (terms.expires + terms.execute_within) * 1000
-        told.arguments.keep(tx, keep_ms)
-        told.context.keep(tx, keep_ms)
+        for body in told:
+            body.keep(tx, keep_ms)
         tx.holds.add(
             action.id,
             principal.tenant,
@@ -290,7 +281,9 @@ class Admission:
                 metrics.charged(action, charge, tx.budgets.used(tenant, charge))
         return None
 
-    def _intend(self, tx: Transaction, action: Action, decision: Decision, told: _Told, event: Event) -> Permit:
+    def _intend(
+        self, tx: Transaction, action: Action, decision: Decision, told: tuple[Body, ...], event: Event
+    ) -> Permit:
         tx.actions.add(
             action,
             State.DISPATCHING,
@@ -298,9 +291,8 @@ class Admission:
             instance=self._instance,
             lease_until=self._lease(tx, action),
         )
-        told.arguments.keep(tx, self._limits.keep_bodies)
-        if action.tool.writes:
-            told.context.keep(tx, self._limits.keep_bodies)
+        for body in told:
+            body.keep(tx, self._limits.keep_bodies)
         line = tx.ledger.append(event, **facts(action, decision), fence=1)
         return self._permit(action, action.mode, 1, line.hash)
 
@@ -330,7 +322,12 @@ class Admission:
     def _lease(self, tx: Transaction, action: Action) -> int:
         return tx.now + int((action.tool.timeout + _LEASE_MARGIN) * 1000)
 
-    def _sealed(self, action: Action, shown: Shown | None) -> _Told:
+    def _sealed(self, action: Action, decision: Decision, shown: Shown | None) -> tuple[Body, ...]:
+        """What the call said, sealed before the transaction begins."""
+        arguments = Body.seal(self._keyring, action.id, "arguments", action.arguments)
+        if not action.tool.writes and decision.verdict is not Verdict.HOLD:
+            return (arguments,)
+        # What a reviewer, or a later run, needs beside the arguments.
         context = {
             "reason": action.reason,
             "evidence": list(action.evidence),
@@ -338,10 +335,7 @@ class Admission:
             "diff": shown.changes if shown else None,
             "asked_in": spans.here(),
         }
-        return _Told(
-            Body.seal(self._keyring, action.id, "arguments", action.arguments),
-            Body.seal(self._keyring, action.id, "context", context),
-        )
+        return arguments, Body.seal(self._keyring, action.id, "context", context)
 
 
 def _then(decision: Decision) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway import canonical
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
@@ -47,7 +45,7 @@ class Identifier:
             mode=resolved.mode,
             task=task,
             key=self._key(resolved, principal, task, arguments),
-            fingerprint=self._fingerprint(resolved),
+            fingerprint=self._fingerprint(resolved, arguments),
             twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments),
             reason=resolved.reason,
             evidence=resolved.evidence,
@@ -86,12 +84,7 @@ class Identifier:
         self._implicit[scope] = (task, now)
         return task
 
-    def _fingerprint(self, resolved: Resolved) -> bytes:
+    def _fingerprint(self, resolved: Resolved, arguments: str) -> bytes:
         """What makes two calls the same (I-5); keyed, for it stands on the ledger, and arguments can be guessed."""
-        same: dict[str, Any] = {
-            "tool": resolved.tool.name,
-            "schema": resolved.tool.schema_hash,
-            "arguments": resolved.arguments,
-            "mode": str(resolved.mode),
-        }
-        return self._keyring.claim("fingerprint", canonical.dumps(same).decode())
+        tool = resolved.tool
+        return self._keyring.claim("fingerprint", tool.name, tool.schema_hash, str(resolved.mode), arguments)

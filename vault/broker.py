@@ -96,6 +96,20 @@ class Broker:
         self._cache: dict[str, _Cached] = {}
         self._flights: dict[str, asyncio.Task[Lease]] = {}
 
+    def at_hand(self, permit: Permit) -> Lease | None:
+        """The credential that `permit` names, when the backend need not be asked for it.
+
+        Raises:
+            CredentialUnavailable: the permit was not minted by this process.
+        """
+        if not permit.vouched():
+            raise CredentialUnavailable(
+                f"The permit of action {permit.action_id} was not minted by this gateway, so it gets no credential. "
+                "Make the call again."
+            )
+        cached = self._cache.get(permit.credential) if permit.credential is not None else None
+        return cached.lease if cached is not None and self._clock() < cached.until else None
+
     async def lease(self, permit: Permit) -> Lease | None:
         """The credential that `permit` names; None when its connector needs none.
 
@@ -103,16 +117,9 @@ class Broker:
             CredentialUnavailable: the permit was not minted by this process, or the vault has no value to give.
                 A value whose time is up is never used instead.
         """
-        if not permit.vouched():
-            raise CredentialUnavailable(
-                f"The permit of action {permit.action_id} was not minted by this gateway, so it gets no credential. "
-                "Make the call again."
-            )
-        if permit.credential is None:
-            return None
-        cached = self._cache.get(permit.credential)
-        if cached is not None and self._clock() < cached.until:
-            return cached.lease
+        lease = self.at_hand(permit)
+        if lease is not None or permit.credential is None:
+            return lease
         flight = self._flights.get(permit.credential)
         if flight is None:
             flight = asyncio.create_task(self._read(permit.credential), name=f"lease {permit.credential}")

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import httpx
 
@@ -21,6 +21,7 @@ from gateway.model import Mode, Permit
 from gateway.outbound.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
 from gateway.outbound.egress import EgressRefused, base_of
 from gateway.outbound.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused, Response
+from gateway.outbound.lending import Lender
 from gateway.outbound.pacing import Pace, repeated
 from gateway.outbound.template import Template, template_of
 from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
@@ -35,32 +36,6 @@ EngineFor: TypeAlias = Callable[[Connector], AiohttpEngine]
 
 _CONNECT_SECONDS: Final = 5.0
 _TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
-
-
-class Leased(Protocol):
-    """A credential on loan."""
-
-    @property
-    def secret(self) -> Secret:
-        """Its value."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """As the vault counts; may be recorded (semantics.md C-3)."""
-        ...
-
-
-class Lender(Protocol):
-    """What the door needs of `vault.broker.Broker`."""
-
-    async def lease(self, permit: Permit) -> Leased | None:
-        """The credential that `permit` names; None when its connector needs none."""
-        ...
-
-    def invalidate(self, reference: str) -> None:
-        """Forget a credential that the upstream does not accept."""
-        ...
 
 
 class Door:
@@ -232,18 +207,21 @@ class _Passage:
         return value
 
     async def _lease(self) -> Secret | None:
+        credential = self._permit.credential
         try:
-            with leasing(self._connector.name if self._permit.credential is not None else None):
-                async with asyncio.timeout_at(self._deadline):
-                    lease = await self._broker.lease(self._permit)
+            with leasing(self._connector.name if credential is not None else None):
+                lease = self._broker.at_hand(self._permit)
+                if lease is None and credential is not None:
+                    async with asyncio.timeout_at(self._deadline):
+                        lease = await self._broker.lease(self._permit)
         except TimeoutError:
             raise not_sent("The vault did not lend the credential in time.") from None
-        if lease is None:
-            if self._permit.credential is not None:
-                raise CredentialUnavailable(f"The vault lent nothing for {self._permit.credential}.")
+        if credential is None:
             return None
+        if lease is None:
+            raise CredentialUnavailable(f"The vault lent nothing for {credential}.")
         if not lease.secret.fits_a_header():
-            raise CredentialUnavailable(f"The value of {self._permit.credential} cannot be sent as a header.")
+            raise CredentialUnavailable(f"The value of {credential} cannot be sent as a header.")
         self._redactor.learn(lease.secret)
         self._writes.credential_version = lease.version
         return lease.secret
