@@ -10,7 +10,7 @@ from typing import Any, Literal
 from gateway import holds
 from gateway.app import App
 from gateway.model import Carried
-from gateway.testing import Clock
+from gateway.testing.clock import Clock
 from gateway.testing.gate import Gate, cast
 from gateway.tools.envelope import to_wire
 from tests.living import Answer, Place

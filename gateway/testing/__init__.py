@@ -5,13 +5,11 @@ it is a real HTTP server with a journal.
 """
 
 from gateway.testing.assertions import assert_no_credential_seen, assert_preview_is_pure, assert_single_effect
-from gateway.testing.clock import Clock
 from gateway.testing.faults import Fault
 from gateway.testing.harness import Harness, Witnessed, agent, human
 from gateway.testing.upstream import FakeUpstream, Request, Response
 
 __all__ = [
-    "Clock",
     "FakeUpstream",
     "Fault",
     "Harness",

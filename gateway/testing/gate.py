@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from gateway import holds
 from gateway.app import App
+from gateway.caller import Client
 from gateway.identity.api_keys import check
 from gateway.model import Call, Carried, Outcome, State
 from gateway.store.transaction import Transaction
@@ -35,6 +36,7 @@ class Gate:
         arguments: Mapping[str, Any],
         carried: Carried | None = None,
         *,
+        client: Client | None = None,
         delivered: bool = True,
     ) -> Outcome:
         """One call with an API key, and the note that its answer was handed over, unless the client had gone.
@@ -44,7 +46,7 @@ class Gate:
         """
         principal = await self.app.api_keys.authenticate(key)
         assert principal is not None, "the caller's key does not open"
-        outcome = await self.app.handle(Call(principal, tool, dict(arguments), carried or Carried()))
+        outcome = await self.app.handle(Call(principal, tool, dict(arguments), carried or Carried(), client=client))
         if delivered:
             await self.app.delivered([outcome.action_id])
         return outcome

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from gateway import holds, replies
 from gateway.app import App
+from gateway.caller import Level
 from gateway.connector import Connector
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
@@ -105,6 +106,11 @@ class Harness(Gate):
         """Every answer so far, as an agent gets it."""
         self.logs: list[str] = []
         """Every log line so far, as the gateway writes it."""
+        self.progress: list[tuple[float, float | None, str]] = []
+        """What tools have said of how far they were: done, total, message."""
+        self.told: list[tuple[str, str]] = []
+        """What tools have told whoever watches the client: level, message."""
+        self._client = _Listening(self.progress, self.told)
         self._connectors = [_copied(connector) for connector in connectors]
         self._policy = policy
         self._caller = as_ or agent("test-agent", _GROUP)
@@ -155,7 +161,7 @@ class Harness(Gate):
         given = dict(arguments or {}) | ({"dry_run": True} if dry_run else {})
         caller = as_ or self._caller
         try:
-            outcome = await self.ask(await self._key(caller), tool, given, delivered=delivered)
+            outcome = await self.ask(await self._key(caller), tool, given, client=self._client, delivered=delivered)
         except UnknownTool as unknown:
             outcome = replies.refused(unknown, new_id("act"))
         self._callers.setdefault(outcome.action_id, caller)
@@ -221,6 +227,20 @@ class Harness(Gate):
         home.data.mkdir(mode=0o700)
         Keyring.create(home.gateway_key)
         return home
+
+
+class _Listening:
+    """A client that asked for progress and keeps a log."""
+
+    def __init__(self, progress: list[tuple[float, float | None, str]], told: list[tuple[str, str]]) -> None:
+        self._progress = progress
+        self._told = told
+
+    def progress(self, done: float, total: float | None, message: str) -> None:
+        self._progress.append((done, total, message))
+
+    def tell(self, level: Level, tool: str, message: str) -> None:
+        self._told.append((level, message))
 
 
 def _copied(connector: Connector) -> Connector:

@@ -94,7 +94,7 @@ class Console:
         """Every command of these blocks, each as the page shows it."""
         for block in blocks:
             for command in commands(block):
-                if re.match(r"holdgate .*serve\b", command.text):
+                if command.text.endswith("&") or re.match(r"holdgate .*serve\b", command.text):
                     self._serve(command)
                 elif command.text == "kill %1":
                     self._stop()
@@ -127,7 +127,7 @@ class Console:
         return done.returncode, done.stdout
 
     def _serve(self, command: Command) -> None:
-        """A command that goes on: until it says that it serves."""
+        """A command that goes on: until it says where it serves."""
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec {self._real(command.text).removesuffix('&')}"],
             cwd=self._here,
@@ -140,7 +140,7 @@ class Console:
         self._serving.append(process)
         assert process.stderr
         said = ""
-        while "Holdgate serves" not in said:
+        while "http://127.0.0.1:" not in said:
             line = process.stderr.readline()
             assert line, f"$ {command.text}\n{said}"
             said += line
