@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -167,7 +168,7 @@ class FakeUpstream:
         self.idempotency_header = None
 
     def run(self, port: int) -> None:
-        """Serve on a port until Ctrl-C, and print what arrives: to try a connector by hand."""
+        """Serve on a port until Ctrl-C or SIGTERM, and print what arrives: to try a connector by hand."""
 
         async def answer(arrival: Arrival) -> Act:
             act = await self._answer(arrival)
@@ -176,14 +177,14 @@ class FakeUpstream:
             return act
 
         async def serve() -> None:
+            ended = asyncio.Event()
+            for each in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(each, ended.set)
             async with listening(answer, port=port):
                 print(f"A fake upstream at http://{HOST}:{port}; Ctrl-C stops it.", file=sys.stderr, flush=True)
-                await asyncio.Event().wait()
+                await ended.wait()
 
-        try:
-            asyncio.run(serve())
-        except KeyboardInterrupt:
-            return
+        asyncio.run(serve())
 
     # -- one request
 

@@ -17,6 +17,7 @@ import gateway.connector
 import gateway.testing
 from gateway.connector import Connector
 from gateway.testing import Fault, Harness
+from tests.cli.command import Holdgate
 from tests.pages.console import Console
 from tests.pages.page import Page
 from tests.services import free_port
@@ -71,6 +72,12 @@ def test_every_test_of_the_page_passes(project: Path) -> None:
     assert ended.returncode == 0, ended.stdout
     written = sum(len(re.findall(r"^async def test_", block, re.MULTILINE)) for block in TESTS)
     assert int(re.findall(r"(\d+) passed", ended.stdout)[0]) >= written > 10
+
+
+def test_the_connector_of_the_page_breaks_no_client(project: Path) -> None:
+    """What readers copy is what every known client takes."""
+    linted = Holdgate(Path("unused"))("tools", "lint", str(project / "shop_connector.py"))
+    assert (linted.code, linted.out.splitlines()[-1]) == (0, "7 tools: 0 errors, 0 warnings."), linted.out
 
 
 @pytest.mark.parametrize(("fault", "read", "write", "deduplicated"), ERRORS, ids=[row[0] for row in ERRORS])
