@@ -19,7 +19,7 @@ from gateway.caller import Level
 from gateway.connector import Connector
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
-from gateway.model import Kind, Outcome, Principal, Role, new_id
+from gateway.model import Kind, Outcome, Principal, Role, Surface, new_id
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.testing.clock import Clock
@@ -159,14 +159,28 @@ class Harness(Gate):
             What the agent is told. A refusal is an outcome as well; a hidden tool is refused as `unknown_tool`.
         """
         given = dict(arguments or {}) | ({"dry_run": True} if dry_run else {})
-        caller = as_ or self._caller
-        try:
-            outcome = await self.ask(await self._key(caller), tool, given, client=self._client, delivered=delivered)
-        except UnknownTool as unknown:
-            outcome = replies.refused(unknown, new_id("act"))
-        self._callers.setdefault(outcome.action_id, caller)
-        self.answers.append(to_wire(outcome))
-        return outcome
+        return await self._carry(Surface.TOOL, tool, given, as_, delivered)
+
+    async def read_resource(self, uri: str, *, as_: Principal | None = None) -> Outcome:
+        """One read of a resource, as a client makes it; what is no JSON is in the outcome's `content`."""
+        return await self._carry(Surface.RESOURCE, uri, {}, as_)
+
+    async def get_prompt(
+        self, name: str, arguments: Mapping[str, Any] | None = None, *, as_: Principal | None = None
+    ) -> Outcome:
+        """One prompt, as a client gets it for its user; its messages are the outcome's `content`."""
+        return await self._carry(Surface.PROMPT, name, dict(arguments or {}), as_)
+
+    async def complete(self, name: str, argument: str, begun: str, *, as_: Principal | None = None) -> list[str]:
+        """What a client offers for an argument of a resource or a prompt, once so much of it has been typed.
+
+        Args:
+            name: of the prompt or the resource, as in a policy.
+        """
+        caller = await self.app.api_keys.authenticate(await self._key(as_ or self._caller))
+        assert caller is not None, "the caller's key does not open"
+        tool = self.app.catalogue.tools[name]
+        return self.app.complete(caller, tool.surface, tool.address.text if tool.address else name, argument, begun)
 
     async def approve(self, held: Outcome, *, as_: Principal) -> holds.Vote:
         """A person's yes to a held call; `accepted` and `message` of the result say whether it counts."""
@@ -184,6 +198,24 @@ class Harness(Gate):
         await self.sweep()
         await self.until(lambda tx: (row := tx.actions.get(id)) and row.state.terminal, f"{id} to end")
         return await self.call("get_action", {"action_id": id}, as_=self._callers[id])
+
+    async def _carry(
+        self,
+        surface: Surface,
+        name: str,
+        arguments: dict[str, Any],
+        as_: Principal | None,
+        delivered: bool = True,
+    ) -> Outcome:
+        caller = as_ or self._caller
+        key = await self._key(caller)
+        try:
+            outcome = await self.ask(key, name, arguments, surface=surface, client=self._client, delivered=delivered)
+        except UnknownTool as unknown:
+            outcome = replies.refused(unknown, new_id("act"))
+        self._callers.setdefault(outcome.action_id, caller)
+        self.answers.append(to_wire(outcome))
+        return outcome
 
     async def _key(self, principal: Principal) -> str:
         """The principal's API key; made, with the principal, when they first come."""

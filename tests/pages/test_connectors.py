@@ -77,7 +77,7 @@ def test_every_test_of_the_page_passes(project: Path) -> None:
 def test_the_connector_of_the_page_breaks_no_client(project: Path) -> None:
     """What readers copy is what every known client takes."""
     linted = Holdgate(Path("unused"))("tools", "lint", str(project / "shop_connector.py"))
-    assert (linted.code, linted.out.splitlines()[-1]) == (0, "7 tools: 0 errors, 0 warnings."), linted.out
+    assert (linted.code, linted.out.splitlines()[-1]) == (0, "10 tools: 0 errors, 0 warnings."), linted.out
 
 
 @pytest.mark.parametrize(("fault", "read", "write", "deduplicated"), ERRORS, ids=[row[0] for row in ERRORS])
@@ -135,7 +135,8 @@ def test_every_option_is_in_its_table_and_no_other() -> None:
         return set(inspect.signature(function).parameters) - {"self"}
 
     assert set(table("`Connector(…)` takes")) == options(Connector)
-    assert set(table("`read(…)` and `write(…)` take")) == options(Connector.read) | options(Connector.write)
+    declaring = (Connector.read, Connector.write, Connector.resource, Connector.prompt)
+    assert set(table("A tool, a resource or a prompt takes")) == set().union(*map(options, declaring))
 
 
 def test_everything_of_a_harness_is_in_its_table() -> None:
