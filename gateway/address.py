@@ -80,7 +80,11 @@ class Address:
 
     def clashes(self, other: Address) -> bool:
         """Whether one URI could be found at both, and neither is more exact than the other."""
-        if bool(self.names) != bool(other.names) or len(self._parts) != len(other._parts):
+        return bool(self.names) == bool(other.names) and self.meets(other)
+
+    def meets(self, other: Address) -> bool:
+        """Whether one URI could be found at both."""
+        if len(self._parts) != len(other._parts):
             return False
         ours, theirs = zip(self._parts, self._names, strict=True), zip(other._parts, other._names, strict=True)
         return all(

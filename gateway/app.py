@@ -37,6 +37,7 @@ from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, load_connectors
 from gateway.tools.offers import Offer
 from gateway.tools.published import Published
+from gateway.updates import Updates
 from vault.broker import Backend, Broker
 
 log = logging.getLogger("holdgate.app")
@@ -80,7 +81,10 @@ class App:
         self.api_keys = ApiKeys(self.store)
         keep = limits.keep_answers_hours * 3_600_000
         throttle, rate = Throttle(), Rate(limits.calls_per_minute, 60.0)
-        self.executor = Executor(self.store, self.keyring, self.door, self.redactor.scrub, keep_bodies=keep)
+        self.updates = Updates(self.store, self.catalogue, self.policy)
+        self.executor = Executor(
+            self.store, self.keyring, self.door, self.redactor.scrub, self.updates.wrote, keep_bodies=keep
+        )
         admission = Admission(
             self.store,
             self.keyring,
@@ -158,6 +162,18 @@ class App:
     def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
         """Values for an argument of a resource or a prompt; see `Pipeline.complete`."""
         return self.pipeline.complete(principal, surface, name, argument, begun)
+
+    async def watch(self, call: Call) -> Outcome | None:
+        """Decide whether the caller may be told of changes of a resource; see `Pipeline.watch`."""
+        return await self.pipeline.watch(call)
+
+    async def may_hear(self, principal: Principal, uri: str) -> bool:
+        """Whether this principal may read the resource now."""
+        return await self.updates.may_hear(principal, uri)
+
+    def subscribe_updated(self, callback: Callable[[str], Awaitable[None]]) -> None:
+        """Have `callback` awaited with the URI of each resource that a write of ours may have changed."""
+        self.updates.subscribe(callback)
 
     def catalogue_version(self, principal: Principal) -> str:
         """Schemas are pinned while a process lives, so the set of names is all that can change."""

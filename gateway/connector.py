@@ -140,11 +140,14 @@ class Connector:
         currency: str | None = None,
         settles_after: float = 5.0,
         sensitive: tuple[str, ...] = (),
+        changes: tuple[str, ...] = (),
     ) -> Callable[[RunFunction], Tool]:
         """Declare a tool that changes the system of record. A HIGH one without a preview fails at load.
 
         Args:
             spend: the integer argument that is money, in minor units; `currency` names it, e.g. `USD`.
+            changes: the resources that are others after it, e.g. `crm://customers/{customer}`, whose variables are
+                arguments of this tool. Clients that have asked are then told so, if they may read them.
         """
         return lambda function: self._declare(
             function,
@@ -156,6 +159,7 @@ class Connector:
             currency=currency,
             settles_after=settles_after,
             sensitive=frozenset(sensitive),
+            changes=tuple(map(Address, changes)),
         )
 
     def resource(
@@ -248,7 +252,8 @@ class Connector:
             raise wrong(f"{kind} {name}: the first parameter must be annotated with an Input model.")
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
             raise wrong(f"{kind} {name}: the return type must be {_GIVES_BACK[surface]}.")
-        for named in (*declared["sensitive"], *([declared["spend"]] if declared.get("spend") else [])):
+        filled = [name for address in declared.get("changes", ()) for name in address.names]
+        for named in (*declared["sensitive"], *([declared["spend"]] if declared.get("spend") else []), *filled):
             if named not in input_model.model_fields:
                 raise wrong(f"{kind} {name}: {named!r} is not an argument.")
         if bool(declared.get("spend")) != bool(declared.get("currency")):

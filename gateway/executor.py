@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from gateway import canonical, replies
@@ -27,6 +27,8 @@ log = logging.getLogger("holdgate.executor")
 
 _FIRST_LOOK_MS = 2_000
 T = TypeVar("T")
+Wrote = Callable[[Action], None]
+"""Told of each action that has ended and happened, or may have."""
 
 
 class OpenUpstream(Upstream, Protocol):
@@ -59,7 +61,10 @@ class Door(Protocol):
 class Executor:
     """Owns every dispatch under way. A caller may leave; the dispatch stays (semantics.md I-9)."""
 
-    def __init__(self, store: Store, keyring: Keyring, door: Door, clean: Clean, *, keep_bodies: int) -> None:
+    def __init__(
+        self, store: Store, keyring: Keyring, door: Door, clean: Clean, wrote: Wrote, *, keep_bodies: int
+    ) -> None:
+        self._wrote = wrote
         self._store = store
         self._keyring = keyring
         self._door = door
@@ -152,6 +157,8 @@ class Executor:
             log.warning("late_outcome_dropped", extra={"action": action.id, "fence": fence})
         elif ended.state is State.UNKNOWN:
             metrics.became_unknown(action.tool.name, "unanswered")
+        if ended.state is not State.FAILED and action.mode is Mode.RUN:
+            self._wrote(action)
         log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
         return settlement.outcome
 

@@ -99,6 +99,28 @@ class Pipeline:
         tool = self._see(principal, self._catalogue.declared(surface, name), UnknownTool(name, surface))
         return self._catalogue.completions(tool, argument, begun)
 
+    async def watch(self, call: Call) -> Outcome | None:
+        """Decide whether the caller may be told of changes of a resource, as if it were read; nothing is sent.
+
+        Returns:
+            The refusal, recorded as any; None: it may. What is held each time it is read is not told of.
+
+        Raises:
+            UnknownTool: as for `handle`.
+        """
+        try:
+            _, decision = await self._gate(call)
+            if decision.verdict is not Verdict.ALLOW:
+                raise Refusal("not_permitted", "A human approves each read of this, so nobody is told of its changes.")
+        except UnknownTool as unknown:
+            await self._refused(call, unknown, self._catalogue.find(call))
+            raise
+        except Refusal as refusal:
+            return await self._refused(call, refusal, self._catalogue.find(call))
+        except LedgerUnavailable as down:
+            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+        return None
+
     def close(self) -> None:
         """Refuse what comes from now on; what is under way goes on."""
         self._closing = True

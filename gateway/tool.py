@@ -188,6 +188,8 @@ class Tool:
     """Where a resource is found."""
     mime_type: str = "application/json"
     """Of a resource."""
+    changes: tuple[Address, ...] = ()
+    """The resources that this write changes, each with variables that are arguments of it."""
     completers: dict[str, CompleteFunction] = field(default_factory=dict)
     """By argument: what finds values that begin as the client has typed."""
     schema_hash: str = field(default="", init=False)

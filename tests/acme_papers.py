@@ -60,7 +60,7 @@ async def scan(args: Scan, upstream: Upstream) -> Scanned:
     )
 
 
-@papers.write(risk=Risk.LOW)
+@papers.write(risk=Risk.LOW, changes=("papers://invoices/{invoice}", "papers://files/{invoice}"))
 async def stamp(args: Stamp, upstream: Upstream) -> Scanned:
     """Refund a little, and show more than anybody may see."""
     body = {"cents": args.cents, "reason": "damaged", "reference": upstream.reference}

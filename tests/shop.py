@@ -138,6 +138,7 @@ class Shop:
         self.talking: set[str] = set()
         """Tools that may say something before their answer."""
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
+        self._updated: list[Callable[[str], Awaitable[None]]] = []
 
     async def handle(self, call: Call) -> Outcome:
         self.calls.append(call)
@@ -207,6 +208,18 @@ class Shop:
 
     def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
         self._callbacks.append(callback)
+
+    async def watch(self, call: Call) -> Outcome | None:
+        tool = self.catalogue.find(call)
+        if tool is None or tool.name not in self._names(call.principal):
+            raise UnknownTool(call.tool, call.surface)
+        return None
+
+    async def may_hear(self, principal: Principal, uri: str) -> bool:
+        return True
+
+    def subscribe_updated(self, callback: Callable[[str], Awaitable[None]]) -> None:
+        self._updated.append(callback)
 
     async def authenticate(self, token: str) -> Principal | None:
         if not self.store_is_up:

@@ -29,6 +29,14 @@ def test_a_uri_is_read_off_or_it_is_not(text: str) -> None:
     assert read is None or not set(read["customer"]) & set("/\\\0\n")
 
 
+@pytest.mark.parametrize(
+    "segment", ["..", "%2E.", "%2e%2E", ".", "a%2fb", "a%5cb", "%00", "%0a", "%7F", "%ff", "a?b", "", "ä"]
+)
+def test_a_value_does_not_step_out_of_its_segment(segment: str) -> None:
+    """Written plainly or encoded: what would name another path upstream is not read off at all."""
+    assert Address("crm://customers/{customer}").read(f"crm://customers/{segment}") is None
+
+
 def test_a_plain_uri_is_only_itself() -> None:
     """No case is folded, and nothing is decoded, to find something that has a URI of its own."""
     address = Address("crm://handbook/part-1")

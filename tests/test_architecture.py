@@ -32,7 +32,7 @@ FLAT_ROOMS = {
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor", "bodies", "settle"),
-        *("conversation", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
+        *("conversation", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile", "updates"),
     ),
     "house": ("app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
 }
@@ -66,15 +66,17 @@ MAY_IMPORT = {
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
+_MCP = "mcp_server|direct|lists|doors|subscriptions|pages|watched|sessions|notices"
+
 HOMES = {
-    "mcp": r"gateway\.(wire\.(mcp_server|direct|lists|doors|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
-    "mcp_types": r"gateway\.(wire\.(mcp_server|direct|lists|doors|pages|watched|sessions|notices)|cli\.call|demo\.\w+)",
+    "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
+    "mcp_types": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
     "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
     "httpx": r"gateway\.outbound\.(engine|door)",
     "aiohttp": r"gateway\.outbound\.engine",
     "yarl": r"gateway\.outbound\.engine",
     "rfc8785": r"gateway\.canonical",
-    "anyio": r"gateway\.(wire\.notices|wire\.stdio_lines|cli\.call|demo\.\w+)",
+    "anyio": r"gateway\.(wire\.notices|wire\.subscriptions|wire\.stdio_lines|cli\.call|demo\.\w+)",
     "aiolimiter": r"gateway\.outbound\.pacing",
     "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",

@@ -6,9 +6,10 @@ from base64 import b64encode
 
 import pytest
 
-from gateway.connector import Audio, Document, Image, Output
+from gateway.connector import Audio, Connector, Document, Image, Nothing, Output, Upstream
 from gateway.content import MAX_BLOCKS, MAX_CONTENT_BYTES, Block, spelled
 from gateway.errors import AnswerRefused
+from gateway.returned import returned
 from gateway.tool import content_of
 
 
@@ -83,3 +84,24 @@ def test_content_lies_beside_the_fields_and_is_none_of_them() -> None:
     assert content_of(plain) == ()
     assert more.model_dump() == {"content": "said"}
     assert set(Note.model_json_schema(mode="serialization")["properties"]) == {"content"}
+
+
+def test_a_record_that_is_too_large_is_no_resource() -> None:
+    """T-2: a tool's data is cut to fit a model; a resource is handed over whole, or not at all."""
+    shelf = Connector("shelf", base_url="https://shelf.example")
+
+    @shelf.resource("shelf://note")
+    async def note(args: Nothing, upstream: Upstream) -> Note:
+        """A note."""
+        return Note(content="")
+
+    @shelf.read()
+    async def look(args: Nothing, upstream: Upstream) -> Note:
+        """A note."""
+        return Note(content="")
+
+    large = Note(content="é" * (MAX_CONTENT_BYTES // 2))
+    assert returned(look, large).data == {"content": large.content}
+    with pytest.raises(AnswerRefused) as refused:
+        returned(note, large)
+    assert refused.value.code == "answer_too_large"

@@ -61,7 +61,7 @@ class Catalogue:
         )
         self._published: dict[str, Published | Offer] = {}
         self._schemas: dict[str, ToolSchemas] = {}
-        problems: list[StartupError] = [*_clashes(tools)]
+        problems: list[StartupError] = [*_clashes(tools), *_unread(tools)]
         for tool in tools:
             verdict = judge(tool)
             problems += verdict.problems()
@@ -253,6 +253,18 @@ def _clashes(tools: Sequence[Tool]) -> Iterator[StartupError]:
             yield StartupError(
                 f"The resources {one.name} and {other.name} may have the same URI.", remedy="Tell them apart in it."
             )
+
+
+def _unread(tools: Sequence[Tool]) -> Iterator[StartupError]:
+    """A write that names a resource which nobody can read would be told of to nobody."""
+    addresses = [tool.address for tool in tools if tool.address]
+    for tool in tools:
+        for changed in tool.changes:
+            if not any(changed.meets(address) for address in addresses):
+                yield StartupError(
+                    f"Tool {tool.name} changes {changed.text}, and no resource has such a URI.",
+                    remedy="Correct it, or declare the resource.",
+                )
 
 
 def _hash(tool: Tool, schemas: ToolSchemas, published: Published | Offer) -> str:

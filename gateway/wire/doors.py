@@ -26,14 +26,12 @@ from gateway.errors import Refusal
 from gateway.model import Outcome, Principal, Status, Surface
 from gateway.tools.catalogue import UnknownTool
 from gateway.tools.offers import MAX_COMPLETIONS
-from gateway.wire.results import NOT_DONE, error_of, prompt_result, read_result
+from gateway.wire.results import NOT_DONE, NOT_FOUND, error_of, prompt_result, read_result
 
 logger = logging.getLogger(__name__)
 
 Context = ServerRequestContext[Any, Any]
 
-_NOT_FOUND: Final = -32002
-"""What the handshake era says of a resource that there is not."""
 _MAX_BEGUN: Final = 1_000
 
 
@@ -92,7 +90,7 @@ class Doors:
         try:
             outcome = await self._road.carry(ctx, Surface.RESOURCE, params.uri, {})
         except UnknownTool as unknown:
-            code = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else _NOT_FOUND
+            code = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else NOT_FOUND
             raise MCPError(code, unknown.message, {"uri": params.uri}) from None
         return read_result(_done(outcome), params.uri)
 

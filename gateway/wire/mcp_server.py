@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.server.session import ServerSession
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import (
-    InMemorySubscriptionBus,
-    ListenHandler,
-    PromptsListChanged,
-    ResourcesListChanged,
-    ServerEvent,
-    ToolsListChanged,
-)
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -50,24 +41,18 @@ from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
 from gateway.wire.lists import Lists, Offering
 from gateway.wire.notices import Notices
-from gateway.wire.sessions import Session, Sessions, SessionServer, announce
+from gateway.wire.sessions import Session, Sessions, SessionServer
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
+from gateway.wire.subscriptions import Changing, Subscriptions
 from gateway.wire.watched import Watched
 
 logger = logging.getLogger(__name__)
 
 
-_CHANGED: Final[Mapping[Surface, tuple[ServerEvent, Callable[[ServerSession], Awaitable[None]]]]] = {
-    Surface.TOOL: (ToolsListChanged(), ServerSession.send_tool_list_changed),
-    Surface.RESOURCE: (ResourcesListChanged(), ServerSession.send_resource_list_changed),
-    Surface.PROMPT: (PromptsListChanged(), ServerSession.send_prompt_list_changed),
-}
-"""How a changed list is announced: to who listens, and to sessions."""
-
 Context = ServerRequestContext[Any, Any]
 
 
-class Gateway(Offering, Completing, Protocol):
+class Gateway(Offering, Completing, Changing, Protocol):
     """What the protocol needs of the gateway behind it."""
 
     async def handle(self, call: Call) -> Outcome:
@@ -90,10 +75,6 @@ class Gateway(Offering, Completing, Protocol):
         """The answers of these actions were handed over whole (semantics.md I-15)."""
         ...
 
-    def subscribe_list_changed(self, callback: Callable[[], Awaitable[None]]) -> None:
-        """Have `callback` awaited on the event loop whenever what is offered to someone may have changed."""
-        ...
-
 
 class _Face:
     """The handlers of one server."""
@@ -109,20 +90,18 @@ class _Face:
     ) -> None:
         self._gateway = gateway
         self._connection = connection
-        self._sessions = sessions
         self._structured = structured_content
         self._calls = Calls(gateway.handle, structured_content=structured_content)
         self._progress_seconds = progress_seconds
-        self._bus = InMemorySubscriptionBus()
-        self.listen = ListenHandler(self._bus)
+        self._subscriptions = Subscriptions(gateway, self._exchange, sessions)
         self.knows = gateway.knows
-        gateway.subscribe_list_changed(self._announce)
 
     def serve(self, server: Server[Any]) -> None:
         # Registered here and not by the SDK's own parameters, because these results are ready dicts.
         server.add_request_handler("tools/call", CallToolRequestParams, self.call_tool)
         Lists(self._gateway, self.principal, output_schemas=self._structured).serve(server)
         Doors(self._gateway, self).serve(server)
+        self._subscriptions.serve(server)
         if isinstance(server, SessionServer):
             server.add_request_handler("logging/setLevel", SetLevelRequestParams, self.set_level)
 
@@ -166,12 +145,6 @@ class _Face:
             session=session.id if session is not None else None,
             client=handshake.client_info.model_dump() if handshake is not None else None,
         )
-
-    async def _announce(self) -> None:
-        for surface in self._gateway.surfaces():
-            event, tell = _CHANGED[surface]
-            await self._bus.publish(event)
-            await announce(self._sessions(), tell)
 
 
 def build_server(
@@ -266,7 +239,6 @@ def _server(face: _Face, kind: type[Server[Any]]) -> Server[Any]:
         instructions=INSTRUCTIONS,
         # None of our schemas declares a header parameter; without this the SDK would list all tools on every call.
         get_tool_input_schema=lambda name: None,
-        on_subscriptions_listen=face.listen,
     )
     face.serve(server)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.

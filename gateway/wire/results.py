@@ -11,6 +11,8 @@ META_ACTION: Final = "com.holdgate/action-id"
 """Under this name `_meta` holds the action of a resource that was read, or of a prompt: it may be cited as evidence."""
 NOT_DONE: Final = -31_000
 """The JSON-RPC error of a resource or a prompt that was not handed over; outside what JSON-RPC reserves (I-14)."""
+NOT_FOUND: Final = -32_002
+"""What the revisions before 2026-07-28 say of a resource that there is not."""
 _INVALID_PARAMS: Final = -32_602
 
 

@@ -43,6 +43,8 @@ class Session:
     """Where it can be told something; None before its first request, and in the era that has no such line."""
     level: Level = "info"
     """What matters less is not sent to its client's log."""
+    watched: set[str] = field(default_factory=set)
+    """The URIs of resources of whose changes it is told."""
     under_way: int = 0
     """Requests being served, an open event stream included."""
     used: float = 0.0

@@ -121,6 +121,12 @@ async def static_binary(args: Nothing, upstream: Upstream) -> bytes:
     return RED_PIXEL.data
 
 
+@test.resource("test://watched-resource")
+async def watched_resource(args: Nothing, upstream: Upstream) -> str:
+    """A text that a client may ask to be told of."""
+    return "This has not changed yet."
+
+
 @test.resource("test://template/{id}/data")
 async def template(args: Numbered, upstream: Upstream) -> Data:
     """A record of many."""

@@ -14,7 +14,8 @@ from tests.living import ROOT, TENANT, Answer, Gate, Place, gate, policy
 
 RESOURCES = ("papers_invoice", "papers_terms", "papers_seal", "papers_page", "papers_file")
 PROMPTS = ("papers_letter", "papers_greeting")
-GRANTED = dict.fromkeys((*RESOURCES, *PROMPTS, "papers_scan"), "allow")
+TOOLS = ("papers_scan", "papers_stamp")
+GRANTED = dict.fromkeys((*RESOURCES, *PROMPTS, *TOOLS), "allow")
 INVOICE = "papers://invoices/inv_1001"
 LETTER = {"invoice": "inv_1001", "tone": "frank"}
 
@@ -101,7 +102,7 @@ def test_what_is_not_granted_is_as_if_it_were_not(papers: Place, acme: Acme) -> 
     granted = {name: "allow" for name in GRANTED if name not in ("papers_invoice", "papers_terms", "papers_letter")}
     papers.write_policy(policy(granted))
     with gate(papers) as gateway:
-        assert listed(gateway) == set(granted) - {"papers_scan"}
+        assert listed(gateway) == set(granted) - set(TOOLS)
         for uri in (INVOICE, "papers://terms", "papers://nothing/inv_1001", "papers://nothing"):
             unknown = {"code": -32602, "message": "Unknown resource", "data": {"uri": uri}}
             assert read(gateway, uri)["error"] == unknown

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from gateway.connector import Connector, Input, Message, Nothing, Output, Upstream
+from gateway.connector import Connector, Input, Message, Nothing, Output, Risk, Upstream
 from gateway.errors import StartupError
 from gateway.model import Call, Kind, Principal, Surface
 from gateway.tools.catalogue import Catalogue
@@ -181,9 +181,25 @@ def _same_uri(at: Connector) -> None:
         return "b"
 
 
+def _changes_nothing(at: Connector) -> None:
+    @at.write(risk=Risk.LOW, changes=("shelf://{number}/lost",))
+    async def a(args: Of, upstream: Upstream) -> Record:
+        """A write."""
+        return Record(id="a")
+
+
+def _changes_what_it_does_not_know(at: Connector) -> None:
+    @at.write(risk=Risk.LOW, changes=("shelf://{colour}",))
+    async def a(args: Of, upstream: Upstream) -> Record:
+        """A write."""
+        return Record(id="a")
+
+
 @pytest.mark.parametrize(
     ("declare", "says"),
     [
+        (_changes_nothing, "Tool shelf_a changes shelf://{number}/lost, and no resource has such a URI"),
+        (_changes_what_it_does_not_know, "Tool shelf_a: 'colour' is not an argument"),
         (_no_body, "Resource shelf_a: the return type must be an Output model, `str` or `bytes`"),
         (_no_words, "Prompt shelf_a: the return type must be `str`, `Message` or `list[Message]`"),
         (_undocumented, "Resource shelf_a has no docstring"),
