@@ -11,8 +11,7 @@ from pathlib import Path
 
 from gateway.ledger.verify import Integrity
 from gateway.model import Event
-from tests.demo.running import environment, running_demo
-from tests.pages.console import Console
+from tests.pages.conftest import Played
 from tests.pages.page import ROOT, Page
 
 PAGE = Page("docs/ledger.md")
@@ -43,15 +42,11 @@ def test_every_fact_that_the_code_writes_is_on_the_page() -> None:
     assert written - FACTS == set()
 
 
-def test_an_auditor_reads_and_checks_the_ledger_as_the_page_says(tmp_path: Path) -> None:
+def test_an_auditor_reads_and_checks_the_ledger_as_the_page_says(after_quickstart: Played) -> None:
     """Over the quickstart's calls: the page's own program recomputes the export's chain, and sees a changed line."""
-    (tmp_path / "reader").mkdir()
-    with running_demo(tmp_path / "holdgate-demo") as demo:
-        variables = {**environment(tmp_path), "HOLDGATE_CONFIG": str(demo.world.home.file)}
-        with Console(tmp_path / "reader", variables) as console:
-            console.play(*Page("docs/quickstart.md").blocks("console"), *PAGE.blocks("console"))
-        export = tmp_path / "reader" / "ledger.jsonl"
-        (tmp_path / "reader" / "checkpoints.notes").write_text(demo.world.home.checkpoints.read_text())
+    after_quickstart.console.play(*PAGE.blocks("console"))
+    export = after_quickstart.console.folder / "ledger.jsonl"
+    (export.parent / "checkpoints.notes").write_text(after_quickstart.demo.world.home.checkpoints.read_text())
     lines = [json.loads(line) for line in export.read_text().splitlines()]
     assert {fact for line in lines for fact in line} - {"hash"} <= FACTS
     (program,) = PAGE.blocks("python")

@@ -16,8 +16,7 @@ from gateway.documents import parse
 from gateway.errors import StartupError
 from gateway.policy import document, load
 from gateway.policy.document import Part, PolicyDocument
-from tests.demo.running import environment, running_demo
-from tests.pages.console import Console
+from tests.pages.conftest import Played
 from tests.pages.page import Page
 
 PAGE = Page("docs/policy.md")
@@ -79,10 +78,6 @@ def test_a_mistake_is_told_as_the_page_says(text: str, message: str, remedy: str
     )
 
 
-def test_a_policy_is_tried_and_changed_as_the_page_says(tmp_path: Path) -> None:
+def test_a_policy_is_tried_and_changed_as_the_page_says(reader: Played) -> None:
     """Checked, tested, edited hot, and kept when an edit is broken: on a running demo."""
-    (tmp_path / "reader").mkdir()
-    with running_demo(tmp_path / "holdgate-demo") as demo:
-        variables = {**environment(tmp_path), "HOLDGATE_CONFIG": str(demo.world.home.file)}
-        with Console(tmp_path / "reader", variables) as console:
-            console.play(*PAGE.blocks("console"))
+    reader.console.play(*PAGE.blocks("console"))
