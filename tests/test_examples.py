@@ -78,6 +78,14 @@ def test_its_policy_examples_pass(hello: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+def test_its_own_tests_pass(hello: Path) -> None:
+    """Somebody else tests connector and policy with nothing but `gateway.testing`."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    ended = subprocess.run(command, cwd=hello, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stdout
+    assert "3 passed" in ended.stdout
+
+
 async def _office_bot(hello: Path, url: str) -> dict[str, Any]:
     key = (hello / "holdgate-data" / "keys" / "office-bot.key").read_text().strip()
     async with (

@@ -239,6 +239,16 @@ def test_the_wheel_runs_where_there_is_no_checkout(python: Path, tmp_path: Path)
     assert Path(loaded.stdout.strip()).is_relative_to(python.parents[1])
 
 
+def test_a_connector_is_begun_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    """Templates and `gateway.testing` are in it: what `holdgate new connector` writes there passes its tests there."""
+    for command, cwd in (
+        ([python.parent / "holdgate", "new", "connector", "notes"], tmp_path),
+        ([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], tmp_path / "notes"),
+    ):
+        ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=MINUTES)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
 def test_every_library_that_is_imported_is_declared() -> None:
     """No module lives on what a library happens to bring along, unless that is its other half, or an extra."""
     halves = ("mcp-types", "pydantic-core", "opentelemetry-api", "anthropic")

@@ -76,7 +76,7 @@ def connector(
 
 def _next(name: str) -> tuple[tuple[str, str], ...]:
     return (
-        ("python -m pytest", "its tests pass as they are"),
+        ("python -m pytest", "its tests pass as they are (pip install pytest)"),
         (f"python {name}_upstream.py & holdgate serve", "a stand-in for the system, and a gateway before it"),
         (
             f"holdgate call {name}_get_item --arg item=itm_1 --as {name}-agent",

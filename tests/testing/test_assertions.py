@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.testing import (
+    FakeUpstream,
     Harness,
     Request,
     assert_no_credential_seen,
@@ -39,6 +40,29 @@ async def test_a_preview_that_is_not_pure_is_caught(tool: str, complaint: str) -
     async with Harness(hasty, upstream=library) as gate:
         with pytest.raises(AssertionError, match=complaint):
             await assert_preview_is_pure(gate, tool, LOAN, record=library.record)
+
+
+async def test_a_preview_that_changes_the_record_is_caught() -> None:
+    """An upstream whose record moves when it is looked at, e.g. because it counts its readers."""
+    library = Library()
+
+    def show(request: Request) -> object:
+        library.record()["loans"] += 1
+        return library.record()
+
+    async with Harness(plain, upstream=FakeUpstream({"GET /books/{book}": show})) as gate:
+        with pytest.raises(AssertionError, match="the preview of plain_lend changed the record"):
+            await assert_preview_is_pure(gate, "plain_lend", LOAN, record=library.record)
+
+
+async def test_a_preview_that_wavers_is_caught() -> None:
+    """Two previews of one state that differ are no promise."""
+    library = Library()
+    loans = iter(range(100))
+    counting = FakeUpstream({"GET /books/{book}": lambda request: {**library.record(), "loans": next(loans)}})
+    async with Harness(plain, upstream=counting) as gate:
+        with pytest.raises(AssertionError, match="two previews of plain_lend differ"):
+            await assert_preview_is_pure(gate, "plain_lend", LOAN, record=library.record)
 
 
 @pytest.mark.parametrize("connector", [plain, keyed, looked], ids=lambda connector: connector.name)
@@ -77,12 +101,6 @@ async def test_a_call_that_does_nothing_is_not_once_either() -> None:
 async def test_no_credential_is_seen_even_when_the_upstream_repeats_it() -> None:
     """V-6, C-6: an echo is taken out of the answer and of everything the gateway keeps."""
     library = Library()
-
-    @library.route("GET /books/{book}/echo")
-    def echo(request: Request) -> object:
-        return request.headers
-
-    library.books["b1"]["id"] = "as yet unknown"
     async with Harness(plain, upstream=library) as gate:
         library.books["b1"]["id"] = f"Bearer {gate.secret}"
         assert (await gate.call("plain_book", {"book": "b1"})).data["id"] == "Bearer [redacted]"
