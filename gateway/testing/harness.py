@@ -110,6 +110,8 @@ class Harness(Gate):
         """What tools have said of how far they were: done, total, message."""
         self.told: list[tuple[str, str]] = []
         """What tools have told whoever watches the client: level, message."""
+        self.updated: list[str] = []
+        """The URI of each resource that clients were told has changed."""
         self._client = _Listening(self.progress, self.told)
         self._connectors = [_copied(connector) for connector in connectors]
         self._policy = policy
@@ -131,6 +133,7 @@ class Harness(Gate):
             vault = MemoryVault(dict.fromkeys(references, self.secret))
             self.app = App(home, connectors=self._connectors, vault=vault, clock=self.clock)
             self.logs = stack.enter_context(captured(self.app.redactor))
+            self.app.subscribe_updated(self._has_changed)
             await self.app.start()
             stack.push_async_callback(self.app.stop)
             self._stack = stack.pop_all()
@@ -198,6 +201,9 @@ class Harness(Gate):
         await self.sweep()
         await self.until(lambda tx: (row := tx.actions.get(id)) and row.state.terminal, f"{id} to end")
         return await self.call("get_action", {"action_id": id}, as_=self._callers[id])
+
+    async def _has_changed(self, uri: str) -> None:
+        self.updated.append(uri)
 
     async def _carry(
         self,
