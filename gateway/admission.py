@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway import holds, repeats
+from gateway import asking, holds, repeats
 from gateway.bodies import Body
 from gateway.errors import Refusal
 from gateway.keyring import Keyring
@@ -137,6 +137,8 @@ class Admission:
         refused = self._stopped(tx, action)
         if refused is not None:
             return self._refuse(tx, action, refused)
+        if not asking.is_open(tx, action):
+            return self._refuse(tx, action, asking.closed())
         prior = repeats.prior(tx, action, self._window(decision))
         if isinstance(prior, Refusal):
             return self._refuse(tx, action, prior)
@@ -293,6 +295,7 @@ class Admission:
         )
         for body in told:
             body.keep(tx, self._limits.keep_bodies)
+        asking.spend(tx, action)
         line = tx.ledger.append(event, **facts(action, decision), fence=1)
         return self._permit(action, action.mode, 1, line.hash)
 

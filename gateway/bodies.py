@@ -14,7 +14,7 @@ from gateway.errors import HoldgateError
 from gateway.keyring import Keyring
 from gateway.store.transaction import Transaction
 
-Kind = Literal["arguments", "context", "outcome"]
+Kind = Literal["arguments", "context", "outcome", "question"]
 
 
 @dataclass(frozen=True, slots=True)

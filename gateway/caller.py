@@ -1,8 +1,13 @@
-"""What a tool can say to whoever called it, before its answer. Authors import it from `gateway.connector`."""
+"""What a tool can say to whoever called it, or ask, before its answer. Authors import it from `gateway.connector`."""
 
 from __future__ import annotations
 
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, get_args
+
+from gateway.questions import Question
+
+T = TypeVar("T")
 
 Level: TypeAlias = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 """How much a line matters, as MCP and syslog name it."""
@@ -39,8 +44,41 @@ class Caller(Protocol):
         ...
 
 
+class Askable(Caller, Protocol):
+    """A caller whose client may be asked something; only for tools that change nothing (semantics.md Q-2).
+
+    A question ends the call; with the answer the function is run again from its start, and this time gets it:
+
+        who = await caller.ask("who", Form("Whose orders?", Who))
+
+    So ask before the work, keep the names of questions, and do not rest an answer on what may differ the next time.
+    An answer is what the client says, and no consent: who must agree to an action is asked through a hold.
+    """
+
+    def can(self, question: type[Question[Any]]) -> bool:
+        """Whether the client has said that it can be asked this. To ask one that cannot fails the call."""
+        ...
+
+    async def ask(self, name: str, question: Question[T]) -> T | None:
+        """The answer; None when the client or its user would not give one.
+
+        Args:
+            name: of the question in this call: `[a-z][a-z0-9_]*`, at most 64 characters.
+        """
+        ...
+
+    async def ask_all(self, questions: Mapping[str, Question[Any]]) -> dict[str, Any]:
+        """Several questions at once, by name, and what `ask` would give for each."""
+        ...
+
+
 class Client(Protocol):
     """The client at the other end, as the protocol knows it. Nothing here waits or fails."""
+
+    @property
+    def can(self) -> frozenset[str]:
+        """The capabilities of `Question` that it has declared, and can use on this line."""
+        ...
 
     def progress(self, done: float, total: float | None, message: str) -> None:
         """Pass it on to a client that has asked for progress."""

@@ -6,7 +6,8 @@ header, no retry and no HTTP import; `upstream` is the only thing it can reach. 
 
 Beside its data a tool may show an `Image`, an `Audio` or a `Document`:
 `return Chart(points=12).with_content(Image(png, "image/png"))`. One that takes long may say how far it has come:
-`async def export(args: Export, upstream: Upstream, caller: Caller) -> Exported`.
+`async def export(args: Export, upstream: Upstream, caller: Caller) -> Exported`. A read may also ask, with
+`caller: Askable`: `who = await caller.ask("who", Form("Whose orders?", Who))`.
 
 Clients also read resources, which have a URI, and offer their users prompts. Both are declared like a tool, and go the
 same way: named in policies, decided, throttled, recorded, and invisible to those to whom no policy grants them:
@@ -31,10 +32,11 @@ from functools import partial
 from typing import Any, Final, cast, get_type_hints
 
 from gateway.address import Address
-from gateway.caller import Caller
+from gateway.caller import Askable, Caller
 from gateway.content import MEDIA_TYPE, Audio, Document, Image, Message
 from gateway.errors import StartupError
 from gateway.model import Effect, Risk, Surface
+from gateway.questions import Answer, Form, Root, Roots, Sample, Titled
 from gateway.surfaces import SAID, PromptFunction, ResourceFunction, as_document, as_messages
 from gateway.tool import (
     JSON,
@@ -52,11 +54,14 @@ from gateway.tool import (
 
 __all__ = [
     "JSON",
+    "Answer",
+    "Askable",
     "Audio",
     "Caller",
     "Change",
     "Connector",
     "Document",
+    "Form",
     "Found",
     "Image",
     "Input",
@@ -65,14 +70,19 @@ __all__ = [
     "Output",
     "Preview",
     "Risk",
+    "Root",
+    "Roots",
+    "Sample",
+    "Titled",
     "Tool",
     "Upstream",
 ]
 
 TOOL_NAME = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 CONNECTOR_NAME = re.compile(r"^[a-z][a-z0-9]{0,15}$")
-_LONGEST_NAME: Final = {Surface.TOOL: 32, Surface.RESOURCE: 64, Surface.PROMPT: 64}
-"""Characters. Clients put prefixes before a tool's name, and then cut or refuse it; other names they only show."""
+_LONGEST_NAME: Final = {Surface.TOOL: 48, Surface.RESOURCE: 64, Surface.PROMPT: 64}
+"""Characters. Clients put `mcp__holdgate__` before a tool's name, and some refuse more than 64 of both
+(docs/decisions/0008-questions-to-the-client.md); other names they only show."""
 _GIVES_BACK: Final = {
     Surface.TOOL: "an Output model",
     Surface.RESOURCE: "an Output model, `str` or `bytes`",
@@ -246,8 +256,14 @@ class Connector:
         output_model = declared.pop("output_model", hints.get("return"))
         if not (inspect.iscoroutinefunction(inspect.unwrap(function)) and len(parameters) in (2, 3)):
             raise wrong(f"{kind} {name} must be `async def {function.__name__}(args, upstream)`.")
-        if len(parameters) == 3 and hints.get(parameters[2]) is not Caller:
-            raise wrong(f"{kind} {name}: the third parameter must be annotated as the Caller.")
+        caller = hints.get(parameters[2]) if len(parameters) == 3 else None
+        if len(parameters) == 3 and caller not in (Caller, Askable):
+            raise wrong(f"{kind} {name}: the third parameter must be annotated as Caller or Askable.")
+        if caller is Askable and declared["effect"] is Effect.WRITE:
+            raise wrong(
+                f"{kind} {name} is a write, and would ask its caller something while it acts.",
+                remedy="Ask in a read; the agent passes the answer as an argument, where policy and people see it.",
+            )
         if not (isinstance(input_model, type) and issubclass(input_model, Input)):
             raise wrong(f"{kind} {name}: the first parameter must be annotated with an Input model.")
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
@@ -266,7 +282,8 @@ class Connector:
             input_model=input_model,
             output_model=output_model,
             run=function,
-            talks=len(parameters) == 3,
+            talks=caller is not None,
+            asks=caller is Askable,
             surface=surface,
             **declared,
         )

@@ -65,6 +65,12 @@ _CODES = (
     Code("hold_stale", Retry.CHANGED, "The record changed after it was approved. Preview and ask again."),
     Code("action_not_found", Retry.CHANGED, "Use an action_id from one of your own calls."),
     Code("not_cancellable", Retry.NO, "Only a held action can be cancelled; see its status with get_action."),
+    # -- questions
+    Code("input_required", Retry.CHANGED, "Nothing was done yet. Your client has to answer a question first."),
+    Code("cannot_ask", Retry.NO, "Nothing was done. Use another tool, or a client that declares the capability."),
+    Code("invalid_answer", Retry.CHANGED, "Nothing was done. Make the call again, and answer what is asked."),
+    Code("question_closed", Retry.CHANGED, "Nothing was done. Make the call again without requestState."),
+    Code("question_refused", Retry.NO, "The tool asked where it may not. Tell the operator, with this action_id."),
     # -- upstream
     Code("upstream_unreachable", Retry.YES, "Nothing was sent. The same call may be made again shortly."),
     Code("upstream_busy", Retry.LATER, "Nothing was done. Wait for retry_after_ms, then make the same call again."),
@@ -161,9 +167,13 @@ class CredentialUnavailable(HoldgateError):
 
 
 class AnswerRefused(HoldgateError):
-    """What a connector would hand over may not be: `answer_too_large` or `upstream_bad_answer`."""
+    """What a connector would hand over may not be, or what it asked its caller came to nothing."""
 
-    def __init__(self, code: Literal["answer_too_large", "upstream_bad_answer"], message: str) -> None:
+    def __init__(
+        self,
+        code: Literal["answer_too_large", "upstream_bad_answer", "question_refused", "cannot_ask", "invalid_answer"],
+        message: str,
+    ) -> None:
         super().__init__(message)
         self.code = CODES[code].name
         self.message = message

@@ -7,11 +7,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from gateway import canonical, replies
 from gateway.connector import Found, Preview, Tool, Upstream
-from gateway.conversation import Clean, Conversation
+from gateway.conversation import Clean, Conversation, Unanswered
 from gateway.errors import AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
 from gateway.lines import facts
@@ -168,15 +169,26 @@ class Executor:
             upstream = self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout)
         except UpstreamError as shut:
             return Ended(State.FAILED, shut.code, shut.message, frees_claim=True)
+        caller = Conversation(tool, action.client, self._clean, action.resumed) if tool.talks else None
+        ended = await self._ran(action, upstream, caller)
+        if caller is not None and caller.asked is not None:
+            said = "The tool has a question for your client before it can answer."
+            version = ended.credential_version
+            return Ended(State.FAILED, "input_required", said, credential_version=version, asked=caller.asked)
+        return replace(ended, lacks=caller.lacks) if caller is not None and ended.code == "cannot_ask" else ended
+
+    async def _ran(self, action: Action, upstream: OpenUpstream, caller: Conversation | None) -> Ended:
+        tool = action.tool
         try:
-            caller = (Conversation(tool.name, action.client, self._clean),) if tool.talks else ()
-            answer = returned(tool, await tool.run(action.args, upstream, *caller))
+            answer = returned(tool, await tool.run(action.args, upstream, *([caller] if caller is not None else [])))
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
             return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
         except AnswerRefused as refused:
             return _broken(upstream, refused)
+        except Unanswered:
+            return _broken(upstream)
         except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)

@@ -35,6 +35,7 @@ class Keyring:
         self._head = derive("ledger-head")
         self._pseudonym = derive("ledger-field")
         self._bodies = AESGCM(derive("bodies"))
+        self.request_state = derive("request-state")
         self.checkpoint_key = Ed25519PrivateKey.from_private_bytes(derive("checkpoint"))
 
     @classmethod

@@ -26,6 +26,8 @@ def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
         "credential": action.tool.connector.credential,
         "evidence": list(action.evidence) or None,
         "key_source": action.key_source,
+        "continues": action.resumed.action_id if action.resumed else None,
+        "answers": action.resumed.digest.hex() if action.resumed else None,
         "client_call": action.carried.client_call_id,
         "claims": dict(action.carried.claims) or None,
     }

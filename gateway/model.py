@@ -126,6 +126,10 @@ class Call:
     client: Client | None = field(default=None, compare=False, repr=False)
     """Who hears what the tool says before its answer."""
     surface: Surface = Surface.TOOL
+    continues: str | None = None
+    """The action that ended with a question, which this call answers (semantics.md Q-3)."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """What the client answered, by the question's name, as MCP spells it; None where it would not. Untrusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +195,37 @@ class Action:
     """Who hears what the tool says before its answer; nobody, when it runs after an approval."""
     asked_in: str | None = None
     """Of an action that is taken up after its call: the span of that call, as W3C's `traceparent`."""
+    resumed: Resumed | None = None
+    """What it goes on from, when it answers a question."""
 
     @property
     def key_source(self) -> str | None:
         """Where its key comes from; None for reads and previews."""
         return self.key.source if self.key else None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a call ended with instead of an answer."""
+
+    questions: Mapping[str, Mapping[str, Any]]
+    """By name, each as MCP spells it."""
+    answers: Mapping[str, Any]
+    """Those that were given before."""
+    round: int
+    """How often the call has asked, this time included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A call that goes on after a question: from its start, with the answers so far."""
+
+    action_id: str
+    """The action that asked last."""
+    answers: Mapping[str, Any]
+    round: int
+    digest: bytes
+    """HMAC of the answers: they can be told apart on the ledger, and not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +377,8 @@ class Status(StrEnum):
     DONE = "done"
     PREVIEWED = "previewed"
     HELD = "held"
+    ASKED = "asked"
+    """It ended with a question to the client and without an effect; the answer comes in a call of its own."""
     RUNNING = "running"
     """Still under way when the caller's patience ended; `get_action` tells how it went on."""
     REPLAYED = "replayed"
@@ -390,6 +422,10 @@ class Outcome:
     rules: tuple[str, ...] = ()
     content: tuple[Mapping[str, Any], ...] = ()
     """What lies beside `data`, each as MCP spells it: pictures, sounds and documents, or a prompt's messages."""
+    asks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Questions for the client, by name, as MCP spells them; the answers come in a call that `continues` this one."""
+    lacks: tuple[str, ...] = ()
+    """Capabilities without which the client could not be asked."""
 
     @property
     def is_error(self) -> bool:
@@ -430,6 +466,10 @@ class Ended:
     credential_version: str | None = None
     frees_claim: bool = False
     """Nothing arrived upstream, or nothing was done: the same key may run again."""
+    asked: Asked | None = None
+    """The questions that it ended with; nothing was done then."""
+    lacks: tuple[str, ...] = ()
+    """Capabilities without which the client could not be asked."""
 
 
 class HoldState(StrEnum):

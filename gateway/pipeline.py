@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
-from gateway import replies
+from gateway import asking, replies
 from gateway.admission import Admission, LookFirst
 from gateway.connector import Tool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
@@ -138,6 +139,8 @@ class Pipeline:
         metrics.decided(action, decision)
         if decision.verdict is Verdict.DENY:
             raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
+        if call.continues is not None:
+            action = replace(action, resumed=await asking.resumed(self._store, self._keyring, call, action))
         return action, decision
 
     def _see(self, principal: Principal, tool: Tool | None, unknown: UnknownTool) -> Tool:

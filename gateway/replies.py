@@ -120,14 +120,17 @@ def ended(action_id: str, mode: Mode, how: Ended) -> Outcome:
     if how.state is State.SUCCEEDED:
         return Outcome(Status.DONE, action_id, data=how.data, code=how.code, message=how.message, content=how.content)
     code = CODES[how.code or "internal_error"]
+    failed = Status.ASKED if how.asked is not None else Status.FAILED
     return Outcome(
-        Status.UNKNOWN if how.state is State.UNKNOWN else Status.FAILED,
+        Status.UNKNOWN if how.state is State.UNKNOWN else failed,
         action_id,
         code=code.name,
         message=how.message,
         next=how.next or code.next,
         retry=code.retry,
         retry_after_ms=how.retry_after_ms,
+        asks=how.asked.questions if how.asked is not None else {},
+        lacks=how.lacks,
     )
 
 

@@ -75,9 +75,8 @@ async def serve_over_stdio(home: Home) -> None:
         _redact_logs(app)
         try:
             await app.start()
-            serving = asyncio.create_task(
-                serve_stdio(app, _local(app), structured_content=home.settings.structured_content)
-            )
+            key, structured = app.keyring.request_state, home.settings.structured_content
+            serving = asyncio.create_task(serve_stdio(app, _local(app), state_key=key, structured_content=structured))
             # Clients end a server of theirs by a signal, too; what it has sent is settled all the same.
             for signal_number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(signal_number, serving.cancel)
@@ -100,7 +99,8 @@ def http_front(app: App, port: int) -> HttpFront:
     limits = settings.limits
     sessions = Sessions(per_principal=limits.sessions, idle_seconds=limits.session_idle_seconds)
     kept = sessions if listen.sessions else None
-    server = build_server(app, sessions=kept, structured_content=settings.structured_content)
+    key = app.keyring.request_state
+    server = build_server(app, sessions=kept, state_key=key, structured_content=settings.structured_content)
     return HttpFront(
         http_app(server, front, kept),
         front,

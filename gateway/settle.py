@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import replies
+from gateway import asking, replies
 from gateway.bodies import Body
 from gateway.keyring import Keyring
 from gateway.model import Action, Ended, Event, Mode, State
@@ -28,6 +28,7 @@ class Settlement:
         self._ended = ended
         self._frees_claim = ended.frees_claim or (ended.state is State.FAILED and about.key_source == "derived")
         self._body = Body.seal(keyring, about.id, "outcome", replies.to_keep(self.outcome))
+        self._question = asking.kept(keyring, about.id, ended.asked) if ended.asked is not None else None
         self._keep_ms = keep_ms
 
     def record(self, tx: Transaction, fence: int, event: Event, *, try_at: int | None = None, **facts: Any) -> bool:
@@ -49,6 +50,8 @@ class Settlement:
             (tx.budgets.settle if ended.state is State.SUCCEEDED else tx.budgets.release)(id)
         if self._frees_claim:
             tx.actions.give_back(id)
+        if self._question is not None:
+            self._question.keep(tx, asking.OPEN_MS)
         how_it_ended = {"status": str(self.outcome.status), "state": str(ended.state), "code": ended.code}
         tx.ledger.append(event, **facts, **how_it_ended, body=body, credential_version=ended.credential_version)
         return True

@@ -178,6 +178,8 @@ class Tool:
     """Seconds after which a lookup that finds nothing is definite."""
     talks: bool = False
     """Whether it takes its caller as a third parameter."""
+    asks: bool = False
+    """Whether it may ask its caller's client something; never a write (semantics.md Q-2)."""
     sensitive: frozenset[str] = frozenset()
     """Arguments whose value is personal: masked on approval pages and in the terminal."""
     previewer: PreviewFunction | None = None

@@ -23,6 +23,7 @@ FLAT_ROOMS = {
         "gateway.tool",
         "gateway.content",
         "gateway.caller",
+        "gateway.questions",
         "gateway.address",
         "gateway.surfaces",
     ),
@@ -32,7 +33,8 @@ FLAT_ROOMS = {
     "redact": ("redact",),
     "call": (
         *("pipeline", "identify", "evidence", "throttle", "admission", "holds", "executor", "bodies", "settle"),
-        *("conversation", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile", "updates"),
+        *("conversation", "asking", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
+        "updates",
     ),
     "house": ("app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
 }
@@ -66,7 +68,7 @@ MAY_IMPORT = {
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
-_MCP = "mcp_server|direct|lists|doors|subscriptions|pages|watched|sessions|notices"
+_MCP = "mcp_server|direct|lists|doors|subscriptions|pages|watched|sessions|notices|questions"
 
 HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",

@@ -12,7 +12,7 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 GUARANTEES = ROOT / "docs" / "guarantees.md"
 
-NUMBER = re.compile(r"\b(?:S\d{1,2}|[ACDEFHILRTV]-\d{1,2})\b")
+NUMBER = re.compile(r"\b(?:S\d{1,2}|[ACDEFHILQRTV]-\d{1,2})\b")
 LINE = re.compile(r"^\| (S\d+|[A-Z]-\d+) \| (.+) \| \[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\) \|$", re.MULTILINE)
 
 REQUIRED = {

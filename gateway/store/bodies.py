@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Bodies:
-    """Sealed bytes by action and kind: `arguments`, `context` (reason, evidence, preview), `outcome`."""
+    """Sealed bytes by action and kind: `arguments`, `context` (reason, evidence, preview), `outcome`, `question`."""
 
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
@@ -31,6 +31,10 @@ class Bodies:
             (action, kind, self._now),
         ).fetchone()
         return bytes(row["sealed"]) if row else None
+
+    def drop(self, action: str, kind: str) -> None:
+        """Forget a body now."""
+        self._execute("DELETE FROM bodies WHERE action = ? AND kind = ?", (action, kind))
 
     def expire(self) -> int:
         """Drop bodies whose time is over, except of actions that are still open. How many."""

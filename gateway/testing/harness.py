@@ -268,7 +268,9 @@ class Harness(Gate):
 
 
 class _Listening:
-    """A client that asked for progress and keeps a log."""
+    """A client that asked for progress, keeps a log, and can be asked anything."""
+
+    can: Final = frozenset({"elicitation", "sampling", "roots"})
 
     def __init__(self, progress: list[tuple[float, float | None, str]], told: list[tuple[str, str]]) -> None:
         self._progress = progress

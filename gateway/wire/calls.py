@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from gateway.caller import Client
 from gateway.errors import CODES
@@ -21,11 +21,15 @@ _LONGEST: Final = {Surface.TOOL: 64, Surface.PROMPT: 64, Surface.RESOURCE: MAX_U
 """Characters of a name, or of a URI: what is longer is looked for nowhere."""
 
 
+Handle: TypeAlias = Callable[[Call], Awaitable[Outcome]]
+"""Answers a call with exactly one outcome; see `mcp_server.Gateway`."""
+
+
 class Listener(Client, Protocol):
     """A client that is told things while its call is under way."""
 
-    async def beside(self, work: Awaitable[Outcome]) -> Outcome:
-        """The outcome of `work`, after everything that was said before it."""
+    async def hear(self, handle: Handle, call: Call) -> Outcome:
+        """What `handle` makes of the call, after everything that is said before it, and asked."""
         ...
 
 
@@ -33,11 +37,11 @@ class Calls:
     """Makes calls.
 
     Args:
-        handle: answers a call with exactly one outcome; see `mcp_server.Gateway`.
+        handle: see `Handle`.
         structured_content: whether results carry the envelope a second time as structured content.
     """
 
-    def __init__(self, handle: Callable[[Call], Awaitable[Outcome]], *, structured_content: bool) -> None:
+    def __init__(self, handle: Handle, *, structured_content: bool) -> None:
         self._handle = handle
         self._structured = structured_content
 
@@ -81,8 +85,7 @@ class Calls:
             if len(name) > _LONGEST[surface]:
                 raise UnknownTool(name, surface)
             call = Call(exchange.principal, name, arguments, carried, surface=surface, client=listener)
-            work = self._handle(call)
-            outcome = await (work if listener is None else listener.beside(work))
+            outcome = await (self._handle(call) if listener is None else listener.hear(self._handle, call))
         except UnknownTool:
             raise
         except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text

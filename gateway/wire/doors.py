@@ -26,7 +26,7 @@ from gateway.errors import Refusal
 from gateway.model import Outcome, Principal, Status, Surface
 from gateway.tools.catalogue import UnknownTool
 from gateway.tools.offers import MAX_COMPLETIONS
-from gateway.wire.results import NOT_DONE, NOT_FOUND, error_of, prompt_result, read_result
+from gateway.wire.results import NOT_DONE, NOT_FOUND, error_of, input_required, prompt_result, read_result
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Doors:
         except UnknownTool as unknown:
             code = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else NOT_FOUND
             raise MCPError(code, unknown.message, {"uri": params.uri}) from None
-        return read_result(_done(outcome), params.uri)
+        return input_required(outcome) if outcome.asks else read_result(_done(outcome), params.uri)
 
     async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
         """One prompt."""
@@ -100,7 +100,7 @@ class Doors:
             outcome = await self._road.carry(ctx, Surface.PROMPT, params.name, params.arguments or {})
         except UnknownTool as unknown:
             raise MCPError(INVALID_PARAMS, unknown.message) from None
-        return prompt_result(_done(outcome))
+        return input_required(outcome) if outcome.asks else prompt_result(_done(outcome))
 
     async def complete(self, ctx: Context, params: CompleteRequestParams) -> dict[str, Any]:
         """Values for an argument, from what has been typed of it."""

@@ -13,6 +13,7 @@ purpose, call with a new `idempotency_key`.
 - held: a human has to approve. It has not happened, and you need not repeat the call: once approved it runs by \
 itself. Call `get_action` with the `action_id` and `wait_seconds`, or tell the user that it is waiting.
 - running: it has begun and is not finished. Do not repeat it; call `get_action`.
+- asked: the tool needs an answer from your client or its user first. It has not happened.
 - refused: policy or a limit said no and nothing happened. Do not try to get around it.
 - failed: it did not happen. unknown: it may or may not have happened. Never call again with a new `idempotency_key` \
 after unknown; call `get_action` later, or tell the user.

@@ -32,6 +32,7 @@ from gateway import __version__
 from gateway.model import Call, Carried, Outcome, Principal, Surface
 from gateway.strict_json import MAX_BYTES
 from gateway.tools.catalogue import UnknownTool
+from gateway.wire import questions
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.direct import DirectCalls
@@ -41,6 +42,7 @@ from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
 from gateway.wire.lists import Lists, Offering
 from gateway.wire.notices import Notices
+from gateway.wire.results import input_required
 from gateway.wire.sessions import Session, Sessions, SessionServer
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.subscriptions import Changing, Subscriptions
@@ -107,24 +109,27 @@ class _Face:
 
     async def call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any]:
         try:
-            return self._calls.result(await self.carry(ctx, Surface.TOOL, params.name, params.arguments or {}))
+            outcome = await self.carry(ctx, Surface.TOOL, params.name, params.arguments or {})
         except UnknownTool as error:
             raise MCPError(INVALID_PARAMS, error.message) from None
+        return input_required(outcome) if outcome.asks else self._calls.result(outcome)
 
     async def carry(self, ctx: Context, surface: Surface, name: str, arguments: Mapping[str, Any]) -> Outcome:
         exchange = self._exchange(ctx)
         carried = self._carried(ctx, exchange.session)
         notices = Notices(ctx, exchange.session, every=self._progress_seconds)
-        return await self._calls.outcome(exchange, surface, name, dict(arguments), carried, notices)
-
-    def principal(self, ctx: Context) -> Principal:
-        return self._exchange(ctx).principal
+        outcome = await self._calls.outcome(exchange, surface, name, dict(arguments), carried, notices)
+        questions.refuse_undeclared(ctx, outcome)
+        return outcome
 
     async def set_level(self, ctx: Context, params: SetLevelRequestParams) -> EmptyResult:
         session = self._exchange(ctx).session
         if session is not None:
             session.level = params.level
         return EmptyResult()
+
+    def principal(self, ctx: Context) -> Principal:
+        return self._exchange(ctx).principal
 
     def _exchange(self, ctx: Context) -> Exchange:
         """Who calls: on HTTP the credential's principal, on stdio the configured one."""
@@ -151,6 +156,7 @@ def build_server(
     gateway: Gateway,
     *,
     sessions: Sessions | None = None,
+    state_key: bytes | None = None,
     structured_content: bool = True,
     progress_seconds: float = 5.0,
 ) -> Server[Any]:
@@ -159,13 +165,15 @@ def build_server(
     Args:
         gateway: answers the calls.
         sessions: those of the handshake era; None: that era is served without, so that any replica can answer.
+        state_key: 32 bytes, shared by replicas, for what a client carries from a question to its answer; None: one of
+            this process.
         structured_content: whether results carry the envelope a second time as structured content; off for hosts
             that show their model both halves.
         progress_seconds: between two signs of life of a long call, for clients that ask for them.
     """
     live: Callable[[], Iterable[Session]] = sessions.live if sessions is not None else tuple
     face = _Face(gateway, None, live, structured_content=structured_content, progress_seconds=progress_seconds)
-    return _server(face, Server if sessions is None else SessionServer)
+    return _server(face, Server if sessions is None else SessionServer, state_key)
 
 
 def direct_calls(
@@ -198,7 +206,12 @@ def http_app(server: Server[Any], settings: FrontSettings, sessions: Sessions | 
 
 
 async def serve_stdio(
-    gateway: Gateway, principal: Principal, *, structured_content: bool = True, progress_seconds: float = 5.0
+    gateway: Gateway,
+    principal: Principal,
+    *,
+    state_key: bytes | None = None,
+    structured_content: bool = True,
+    progress_seconds: float = 5.0,
 ) -> None:
     """Serve one client over standard input and output until it closes them.
 
@@ -206,14 +219,14 @@ async def serve_stdio(
 
     Args:
         principal: who calls; a pipe carries no credential.
-        gateway, structured_content, progress_seconds: see `build_server`.
+        gateway, state_key, structured_content, progress_seconds: see `build_server`.
     """
     pipe = Session(principal)
     connection = Exchange(principal, session=pipe)
     face = _Face(
         gateway, connection, lambda: [pipe], structured_content=structured_content, progress_seconds=progress_seconds
     )
-    server = _server(face, SessionServer)
+    server = _server(face, SessionServer, state_key)
 
     async def refuse(message: str) -> None:
         error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message=message))
@@ -231,7 +244,7 @@ async def serve_stdio(
         logger.info("the client closed the pipe while it was being answered")
 
 
-def _server(face: _Face, kind: type[Server[Any]]) -> Server[Any]:
+def _server(face: _Face, kind: type[Server[Any]], state_key: bytes | None) -> Server[Any]:
     server = kind(
         "holdgate",
         version=__version__,
@@ -242,5 +255,5 @@ def _server(face: _Face, kind: type[Server[Any]]) -> Server[Any]:
     )
     face.serve(server)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
-    server.middleware = [Watched(face.knows)]
+    server.middleware = [Watched(face.knows), questions.sealing(state_key, face.principal)]
     return server

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import anyio
 from mcp.server import ServerRequestContext
@@ -18,6 +18,9 @@ from mcp_types import LoggingMessageNotification, LoggingMessageNotificationPara
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway.caller import LEVELS, Level
+from gateway.model import Call, Outcome
+from gateway.wire import questions
+from gateway.wire.calls import Handle
 from gateway.wire.sessions import Session
 
 _QUEUED: Final = 64
@@ -26,7 +29,6 @@ _LAST_WORDS_SECONDS: Final = 1.0
 _A_SIGN: Final = 0.001
 """Progress may only grow, and a sign of life should not look like any of the tool's own."""
 
-T = TypeVar("T")
 Send = Callable[[ServerSession], Awaitable[None]]
 
 
@@ -40,9 +42,11 @@ class Notices:
     """
 
     def __init__(self, ctx: ServerRequestContext[Any, Any], session: Session | None, *, every: float) -> None:
+        self._ctx = ctx
         self._line = ctx.session
         self._request = ctx.request_id
         self._every = every
+        self._can = questions.askable(ctx)
         self._progress_asked = bool({"progressToken", "progress_token"} & (ctx.meta or {}).keys())
         self._log = None if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else session
         self._queue: asyncio.Queue[Send] = asyncio.Queue(_QUEUED)
@@ -50,6 +54,11 @@ class Notices:
         self._over = False
         self._last: float | None = None
         self._total: float | None = None
+
+    @property
+    def can(self) -> frozenset[str]:
+        """See `Client`."""
+        return self._can
 
     def progress(self, done: float, total: float | None, message: str) -> None:
         """See `Client`."""
@@ -66,11 +75,11 @@ class Notices:
         )
         self._say(lambda line: line.send_notification(said, related_request_id=self._request))
 
-    async def beside(self, work: Awaitable[T]) -> T:
-        """The outcome of `work`, after everything that was said before it."""
+    async def hear(self, handle: Handle, call: Call) -> Outcome:
+        """See `calls.Listener`."""
         ticker = asyncio.create_task(self._tick()) if self._progress_asked else None
         try:
-            outcome = await work
+            outcome = await questions.answered(handle, self._ctx, call)
             if self._sender is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._queue.join(), _LAST_WORDS_SECONDS)

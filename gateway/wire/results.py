@@ -56,3 +56,12 @@ def error_of(outcome: Outcome) -> tuple[int, str, dict[str, Any]]:
     if outcome.status in (Status.HELD, Status.RUNNING) or outcome.is_error:
         said.append(f"({outcome.action_id})")
     return code, " ".join(said), envelope
+
+
+def input_required(outcome: Outcome) -> dict[str, Any]:
+    """The result that is a question, for a client that makes the call again; its state is sealed on the way out."""
+    return {
+        "resultType": "input_required",
+        "inputRequests": {name: dict(question) for name, question in outcome.asks.items()},
+        "requestState": outcome.action_id,
+    }

@@ -46,7 +46,7 @@ def test_names_are_short_and_plain_and_unique(tools: list[Tool]) -> None:
     names = [tool["name"] for tool in tools]
     assert len(set(names)) == len(names)
     for name in names:
-        assert re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name)
+        assert re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name)
         assert "__" not in name
         assert len(f"mcp__holdgate__{name}") <= 60
 
