@@ -13,7 +13,9 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
+from tests.house import house
 from tests.living import ROOT, TENANT, Gate, Place, eventually, gate, policy
 
 # The SDK reminds that the later era has no such request; the earlier one has no other.
@@ -135,8 +137,19 @@ async def test_what_may_no_longer_be_read_is_no_longer_told_of(running: Gate, pa
                 event = await anext(aiter(events))
             assert event.uri == FILE
             assert await ear.until(1) == [FILE]
-            papers.transact(lambda tx: tx.switches.stop(TENANT, "tool", "papers_file", by="olga", because="a test"))
             papers.write_policy(policy(GRANTED))
             eventually(lambda: "result" in running.ask("resources/read", read, name=INVOICE), "the old policy")
+            papers.transact(lambda tx: tx.switches.stop(TENANT, "tool", "papers_invoice", by="olga", because="a test"))
             running.call("papers_stamp", STAMP | {"cents": 6})
-            assert await ear.until(2) == [FILE, INVOICE]
+            assert await ear.until(2) == [FILE, FILE]
+
+
+async def test_a_credential_that_was_revoked_hears_nothing(papers: Place) -> None:
+    """A-3: a stream may be open for hours, and the key that opened it is looked at before each telling."""
+    async with house(papers) as gateway:
+        bot = await gateway.app.api_keys.authenticate(papers.keys["bot"])
+        assert bot is not None
+        assert await gateway.app.may_hear(bot, INVOICE)
+        assert not await gateway.app.may_hear(bot, "papers://invoices/wrong")
+        assert papers.transact(lambda tx: revoke_key(tx, TENANT, bot.key_id, by="olga"))
+        assert not await gateway.app.may_hear(bot, INVOICE)
