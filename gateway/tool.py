@@ -60,7 +60,7 @@ class Body(Output):
 class Upstream(Protocol):
     """The system of record, as a tool sees it. JSON in, JSON out; failures are raised and already classified.
 
-    A preview, a lookup and a read hold an upstream that refuses every verb but `get` (semantics.md D-3).
+    A preview, a lookup and a read hold an upstream that refuses every verb but `get` and `download` (semantics.md D-3).
     Paths are relative to the connector's `base_url`; put arguments into them only where their pattern
     allows no slash.
 
@@ -74,6 +74,10 @@ class Upstream(Protocol):
         ...
 
     async def get(self, path: str, query: Mapping[str, str | int | bool] | None = None) -> JSON: ...
+
+    async def download(self, path: str, query: Mapping[str, str | int | bool] | None = None) -> bytes:
+        """A file as it is, of at most 1 MiB: for an `Image`, a `Document`, or a resource of bytes."""
+        ...
 
     async def post(self, path: str, body: JSON = None) -> JSON: ...
 

@@ -32,13 +32,17 @@ class Answer:
     """Whether the body is missing because the connection broke, so that reading again may help."""
 
 
-def value_of(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor) -> JSON:
-    """The JSON of a good answer; None when its body is empty.
+def value_of(
+    answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor, file: bool = False
+) -> JSON:
+    """The JSON of a good answer, None when its body is empty; of a file, its bytes.
 
     Raises:
         UpstreamError: for every other answer, with what it means for the effect.
     """
     if 200 <= answer.status <= 299:
+        if file and answer.body is not None:
+            return answer.body
         return _parsed(answer, mutates=mutates)
     raise _refused(answer, mutates=mutates, definite_errors=definite_errors, redactor=redactor)
 

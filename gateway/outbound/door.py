@@ -91,8 +91,10 @@ def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
 def _through(passage: _Passage) -> Ask:
     """`passage.ask` without a way back to the passage: a bound method would show the broker to the connector."""
 
-    async def ask(method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
-        return await passage.ask(method, path, query, body, if_match)
+    async def ask(
+        method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+    ) -> JSON:
+        return await passage.ask(method, path, query, body, if_match, file=file)
 
     return ask
 
@@ -129,13 +131,15 @@ class _Passage:
         self._writes = writes
         self._reads_only = permit.reads_only or permit.mode is Mode.PREVIEW or not tool.writes
 
-    async def ask(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
+    async def ask(
+        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool
+    ) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
         try:
             if self._reads_only and method != "GET":
                 raise blocked(f"{method} is refused: this call may only read.")
             number = None if method == "GET" else self._writes.number()
-            template = self._template(method, path, query, body, if_match, number)
+            template = self._template(method, path, query, body, if_match, number, file=file)
             return await repeated(
                 partial(self._attempt, template, number),
                 budget=self._lane.pace.budget,
@@ -148,7 +152,15 @@ class _Passage:
             raise
 
     def _template(
-        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, number: int | None
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: JSON,
+        if_match: str | None,
+        number: int | None,
+        *,
+        file: bool,
     ) -> Template:
         key = None
         if number is not None and self._connector.idempotency_header is not None:
@@ -156,7 +168,9 @@ class _Passage:
             name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
             key = (self._connector.idempotency_header, name)
         try:
-            return template_of(method, self._lane.base, path, query=query, body=body, if_match=if_match, key=key)
+            return template_of(
+                method, self._lane.base, path, query=query, body=body, if_match=if_match, key=key, file=file
+            )
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 
@@ -192,6 +206,7 @@ class _Passage:
             value = value_of(
                 answer,
                 mutates=template.mutates,
+                file=template.file,
                 definite_errors=self._connector.definite_errors,
                 redactor=self._redactor,
             )

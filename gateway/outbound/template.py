@@ -10,7 +10,7 @@ from gateway.connector import JSON
 from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded_query
 from gateway.outbound.upstream import Query
 
-_COMMON_HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
+_COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_URL: Final = 8_000
 
 
@@ -22,6 +22,8 @@ class Template:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    file: bool = False
+    """Whether the answer is wanted as it is, and not as JSON."""
 
     @property
     def mutates(self) -> bool:
@@ -38,6 +40,7 @@ def template_of(
     body: JSON,
     if_match: str | None,
     key: tuple[str, str] | None,
+    file: bool = False,
 ) -> Template:
     """The request that these parts make, under `base`.
 
@@ -45,6 +48,7 @@ def template_of(
         base: from `gateway.outbound.egress.base_of`.
         body: plain JSON; None for no body.
         key: the upstream's idempotency header and its value.
+        file: whether the answer is wanted as it is, and not as JSON.
 
     Raises:
         EgressRefused: a path, query, header or body that must not leave.
@@ -54,7 +58,7 @@ def template_of(
         url += "?" + encoded_query(query)
     if len(url) > _LONGEST_URL:
         raise EgressRefused(f"A URL has at most {_LONGEST_URL} characters.")
-    headers = list(_COMMON_HEADERS)
+    headers = [("Accept", "*/*" if file else "application/json"), *_COMMON_HEADERS]
     content = b""
     if body is not None:
         content = _as_json(body)
@@ -63,7 +67,7 @@ def template_of(
         headers.append(("If-Match", checked_header(if_match)))
     if key is not None:
         headers.append((key[0], checked_header(key[1])))
-    return Template(method, url, tuple(headers), content)
+    return Template(method, url, tuple(headers), content, file)
 
 
 def _as_json(body: JSON) -> bytes:

@@ -1,4 +1,4 @@
-"""What a connector holds while it acts: five verbs, and no way to a credential, a connection or the door."""
+"""What a connector holds while it acts: six verbs, and no way to a credential, a connection or the door."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ Query: TypeAlias = Mapping[str, str | int | bool]
 class Ask(Protocol):
     """Sends one request of this action through the door."""
 
-    async def __call__(self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None) -> JSON:
-        """The answer's JSON.
+    async def __call__(
+        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+    ) -> JSON:
+        """The answer's JSON, or its bytes when it is asked for as a file.
 
         Raises:
             UpstreamError: on every failure.
@@ -106,6 +108,11 @@ class GatedUpstream:
     async def get(self, path: str, query: Query | None = None) -> JSON:
         """Read; the query's names and values are encoded here."""
         return await self._ask("GET", path, query, None, None)
+
+    async def download(self, path: str, query: Query | None = None) -> bytes:
+        """Read a file as it is."""
+        body: bytes = await self._ask("GET", path, query, None, None, file=True)
+        return body
 
     async def post(self, path: str, body: JSON = None) -> JSON:
         """Send a JSON body, or none."""

@@ -55,7 +55,8 @@ class Response:
     """An answer that is more than a body: what a route returns to say no, or to add a header such as `ETag`."""
 
     status: int = 200
-    body: JSON = None
+    body: JSON | bytes = None
+    """What becomes JSON; bytes are a file, and sent as they are."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -247,6 +248,8 @@ class FakeUpstream:
     def _sent(self, request: Request, response: Response) -> Act:
         request.status = response.status
         headers = {name.replace("-", "_"): value for name, value in response.headers.items()}
+        if isinstance(response.body, bytes):
+            return reply(response.status, response.body, **{"Content_Type": "application/octet-stream", **headers})
         return reply(response.status, json.dumps(response.body), Content_Type="application/json", **headers)
 
     def _spoiled(self, request: Request, fault: Fault) -> Act:

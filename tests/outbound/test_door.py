@@ -288,6 +288,29 @@ async def test_calls_beyond_the_rate_wait_for_their_turn() -> None:
         assert len(upstream.arrivals) == 1
 
 
+async def test_a_file_comes_as_it_is_through_the_same_door() -> None:
+    """C-5, C-6, D-3: bytes, asked for with the credential, which is taken out of them; a preview may read it."""
+    png = b"\x89PNG\r\n\x1a\n\x00\xff"
+    async with wire(reply(200, png)) as upstream, doorway(upstream.port) as at:
+        assert await at.read().download("/scans/1", {"page": 2}) == png
+        assert await at.write(mode=Mode.PREVIEW, reads_only=True).download("/scans/1") == png
+        asked = upstream.arrivals[0]
+        assert (asked.method, asked.target, asked.headers["accept"]) == ("GET", "/v1/scans/1?page=2", "*/*")
+        assert asked.headers["authorization"] == f"Bearer {CANARY}"
+        upstream.acts[:] = [reply(200, b"\x00" + CANARY.encode() + png)]
+        assert CANARY.encode() not in await at.read().download("/scans/1")
+
+
+async def test_a_file_that_is_too_large_or_missing_fails_like_any_read() -> None:
+    """I-7, T-4: a limit in bytes, and the upstream's own no."""
+    async with wire(reply(200, b"x" * (1 << 20))) as upstream, doorway(upstream.port) as at:
+        assert len(await at.read().download("/scans/1")) == 1 << 20
+        upstream.acts[:] = [reply(200, b"x" * ((1 << 20) + 1))]
+        assert (await failure(at.read().download("/scans/1"))).code == "upstream_bad_answer"
+        upstream.acts[:] = [reply(404, b"no such scan")]
+        assert (await failure(at.read().download("/scans/1"))).code == "upstream_rejected"
+
+
 async def test_a_deadline_that_has_passed_sends_nothing() -> None:
     """R-8: too little time left fails before anything leaves."""
     async with wire() as upstream, doorway(upstream.port) as at:
