@@ -30,7 +30,9 @@ class House(Gate):
         self, tool: str, args: Mapping[str, Any], *, as_: str = "bot", delivered: bool = True, **carried: Any
     ) -> Answer:
         """One call, and the note that its answer was handed over, unless `delivered` says that the client had gone."""
-        return to_wire(await self.ask(self.place.keys[as_], tool, args, Carried(**carried), delivered=delivered))
+        return to_wire(
+            await self.ask(self.place.keys[as_], tool, args, delivered=delivered, carried=Carried(**carried))
+        )
 
     async def vote(
         self, action_id: str, who: str, verdict: Literal["approve", "deny"] = "approve", **given: str

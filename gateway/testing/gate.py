@@ -9,9 +9,8 @@ from typing import Any, Final, Literal, TypeVar
 
 from gateway import holds
 from gateway.app import App
-from gateway.caller import Client
 from gateway.identity.api_keys import check
-from gateway.model import Call, Carried, Outcome, State, Surface
+from gateway.model import Call, Outcome, State
 from gateway.store.transaction import Transaction
 from gateway.testing.clock import Clock
 
@@ -34,24 +33,22 @@ class Gate:
         key: str,
         tool: str,
         arguments: Mapping[str, Any],
-        carried: Carried | None = None,
         *,
-        surface: Surface = Surface.TOOL,
-        client: Client | None = None,
         delivered: bool = True,
+        **call: Any,
     ) -> Outcome:
         """One call with an API key, and the note that its answer was handed over, unless the client had gone.
 
         Args:
-            tool: its name, or a prompt's, or the URI of a resource, as `surface` says.
+            tool: its name, or a prompt's, or the URI of a resource.
+            call: further fields of the `Call`.
 
         Raises:
             UnknownTool: there is none, or none that this caller may see.
         """
         principal = await self.app.api_keys.authenticate(key)
         assert principal is not None, "the caller's key does not open"
-        call = Call(principal, tool, dict(arguments), carried or Carried(), client=client, surface=surface)
-        outcome = await self.app.handle(call)
+        outcome = await self.app.handle(Call(principal, tool, dict(arguments), **call))
         if delivered:
             await self.app.delivered([outcome.action_id])
         return outcome

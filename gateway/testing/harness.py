@@ -15,13 +15,13 @@ from typing import Any, Final, Protocol
 
 from gateway import holds, replies
 from gateway.app import App
-from gateway.caller import Level
 from gateway.connector import Connector
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
 from gateway.model import Kind, Outcome, Principal, Role, Surface, new_id
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
+from gateway.testing.client import Listening, Made, spelled
 from gateway.testing.clock import Clock
 from gateway.testing.gate import Gate, cast
 from gateway.testing.secrecy import MemoryVault, captured
@@ -112,13 +112,13 @@ class Harness(Gate):
         """What tools have told whoever watches the client: level, message."""
         self.updated: list[str] = []
         """The URI of each resource that clients were told has changed."""
-        self._client = _Listening(self.progress, self.told)
+        self._client = Listening(self.progress, self.told)
         self._connectors = [_copied(connector) for connector in connectors]
         self._policy = policy
         self._caller = as_ or agent("test-agent", _GROUP)
         self._keys: dict[Principal, str] = {}
         self._admitting = asyncio.Lock()
-        self._callers: dict[str, Principal] = {}
+        self._made: dict[str, Made] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Harness:
@@ -162,17 +162,17 @@ class Harness(Gate):
             What the agent is told. A refusal is an outcome as well; a hidden tool is refused as `unknown_tool`.
         """
         given = dict(arguments or {}) | ({"dry_run": True} if dry_run else {})
-        return await self._carry(Surface.TOOL, tool, given, as_, delivered)
+        return await self._carry(Made(as_ or self._caller, Surface.TOOL, tool, given), delivered=delivered)
 
     async def read_resource(self, uri: str, *, as_: Principal | None = None) -> Outcome:
         """One read of a resource, as a client makes it; what is no JSON is in the outcome's `content`."""
-        return await self._carry(Surface.RESOURCE, uri, {}, as_)
+        return await self._carry(Made(as_ or self._caller, Surface.RESOURCE, uri, {}))
 
     async def get_prompt(
         self, name: str, arguments: Mapping[str, Any] | None = None, *, as_: Principal | None = None
     ) -> Outcome:
         """One prompt, as a client gets it for its user; its messages are the outcome's `content`."""
-        return await self._carry(Surface.PROMPT, name, dict(arguments or {}), as_)
+        return await self._carry(Made(as_ or self._caller, Surface.PROMPT, name, dict(arguments or {})))
 
     async def complete(self, name: str, argument: str, begun: str, *, as_: Principal | None = None) -> list[str]:
         """What a client offers for an argument of a resource or a prompt, once so much of it has been typed.
@@ -184,6 +184,16 @@ class Harness(Gate):
         assert caller is not None, "the caller's key does not open"
         tool = self.app.catalogue.tools[name]
         return self.app.complete(caller, tool.surface, tool.address.text if tool.address else name, argument, begun)
+
+    async def answer(self, asked: Outcome, answers: Mapping[str, Any]) -> Outcome:
+        """The call again, with what the client answered to the questions that it ended with.
+
+        Args:
+            answers: by the question's name: the fields of a form, the text of a sample, the URIs of roots; None where
+                the user would not say.
+        """
+        given = {name: spelled(asked.asks[name], answer) for name, answer in answers.items()}
+        return await self._carry(self._made[asked.action_id], continues=asked.action_id, answers=given)
 
     async def approve(self, held: Outcome, *, as_: Principal) -> holds.Vote:
         """A person's yes to a held call; `accepted` and `message` of the result say whether it counts."""
@@ -200,26 +210,34 @@ class Harness(Gate):
         id = outcome.action_id
         await self.sweep()
         await self.until(lambda tx: (row := tx.actions.get(id)) and row.state.terminal, f"{id} to end")
-        return await self.call("get_action", {"action_id": id}, as_=self._callers[id])
+        return await self.call("get_action", {"action_id": id}, as_=self._made[id].caller)
 
     async def _has_changed(self, uri: str) -> None:
         self.updated.append(uri)
 
     async def _carry(
         self,
-        surface: Surface,
-        name: str,
-        arguments: dict[str, Any],
-        as_: Principal | None,
+        call: Made,
+        *,
         delivered: bool = True,
+        continues: str | None = None,
+        answers: Mapping[str, Any] | None = None,
     ) -> Outcome:
-        caller = as_ or self._caller
-        key = await self._key(caller)
+        key = await self._key(call.caller)
         try:
-            outcome = await self.ask(key, name, arguments, surface=surface, client=self._client, delivered=delivered)
+            outcome = await self.ask(
+                key,
+                call.name,
+                call.arguments,
+                surface=call.surface,
+                client=self._client,
+                delivered=delivered,
+                continues=continues,
+                answers=answers or {},
+            )
         except UnknownTool as unknown:
             outcome = replies.refused(unknown, new_id("act"))
-        self._callers.setdefault(outcome.action_id, caller)
+        self._made.setdefault(outcome.action_id, call)
         self.answers.append(to_wire(outcome))
         return outcome
 
@@ -265,22 +283,6 @@ class Harness(Gate):
         home.data.mkdir(mode=0o700)
         Keyring.create(home.gateway_key)
         return home
-
-
-class _Listening:
-    """A client that asked for progress, keeps a log, and can be asked anything."""
-
-    can: Final = frozenset({"elicitation", "sampling", "roots"})
-
-    def __init__(self, progress: list[tuple[float, float | None, str]], told: list[tuple[str, str]]) -> None:
-        self._progress = progress
-        self._told = told
-
-    def progress(self, done: float, total: float | None, message: str) -> None:
-        self._progress.append((done, total, message))
-
-    def tell(self, level: Level, tool: str, message: str) -> None:
-        self._told.append((level, message))
 
 
 def _copied(connector: Connector) -> Connector:

@@ -112,6 +112,14 @@ def test_it_is_written_as_linters_want_it(written: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_it_is_typed(written: Path) -> None:
+    """An author's type checker sees the whole surface: `gateway` says that it is typed, and keeps it in strict mode."""
+    checked = [f"{NAME}_connector.py", f"{NAME}_upstream.py"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(written.parent / "mypy"), *checked]
+    done = subprocess.run(command, cwd=written, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_nothing_is_overwritten(written: Path) -> None:
     """A second one of that name changes no file, and says which is there."""
     before = {file: file.read_bytes() for file in written.iterdir() if file.is_file()}
