@@ -50,15 +50,18 @@ def offer(tool: Tool, schemas: ToolSchemas) -> Offer:
     arguments, required = schemas.input.get("properties", {}), schemas.input.get("required", [])
     entry: dict[str, Any] = {"name": tool.name, "title": tool.title, "description": tool.description}
     if tool.address is None:
-        said = [
-            {"name": name, "required": name in required}
-            | ({"description": schema["description"]} if "description" in schema else {})
-            for name, schema in arguments.items()
-        ]
+        said = [{"name": name, "required": name in required} | _in_words(schema) for name, schema in arguments.items()]
         return Offer(tool.name, tool.surface, entry | ({"arguments": said} if said else {}))
     where = "uriTemplate" if tool.address.names else "uri"
     entry |= {where: tool.address.text, "mimeType": tool.mime_type}
     return Offer(tool.name, tool.surface, entry, template=bool(tool.address.names))
+
+
+def _in_words(schema: Mapping[str, Any]) -> dict[str, str]:
+    """What an argument is, for clients that see no schema of it."""
+    choices = [f"One of: {', '.join(schema['enum'])}."] if "enum" in schema else []
+    said = " ".join([*([schema["description"]] if "description" in schema else []), *choices])
+    return {"description": said} if said else {}
 
 
 def typed(schemas: ToolSchemas, texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.model import Outcome, Status
+from gateway.model import Outcome
 from gateway.tools.envelope import as_text, shown, to_wire, whole
 
 META_ACTION: Final = "com.holdgate/action-id"
@@ -52,10 +52,8 @@ def error_of(outcome: Outcome) -> tuple[int, str, dict[str, Any]]:
     envelope = to_wire(outcome)
     code = _INVALID_PARAMS if outcome.code == "invalid_arguments" else NOT_DONE
     why = outcome.code or outcome.status
-    said = [f"{why}:", *(envelope[part] for part in ("message", "next") if part in envelope)]
-    if outcome.status in (Status.HELD, Status.RUNNING) or outcome.is_error:
-        said.append(f"({outcome.action_id})")
-    return code, " ".join(said), envelope
+    said = " ".join([f"{why}:", *(envelope[part] for part in ("message", "next") if part in envelope)])
+    return code, said if outcome.action_id in said else f"{said} ({outcome.action_id})", envelope
 
 
 def input_required(outcome: Outcome) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def test_each_is_offered_as_the_protocol_lists_it() -> None:
     }
     arguments = catalogue.offer("shelf_ask").entry["arguments"]
     assert [(one["name"], one["required"]) for one in arguments] == [("number", True), ("kind", False)]
-    assert arguments[0]["description"].startswith("Which.")
+    assert arguments[0]["description"] == "Which. At least 1."
+    assert arguments[1]["description"] == "One of: old, new."
 
 
 def test_each_is_found_on_its_own_surface_only() -> None:
