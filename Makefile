@@ -1,6 +1,6 @@
 # Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
 .POSIX:
-.PHONY: help demo play bench test coverage pythons conformance check format wheel lock clean
+.PHONY: help demo play bench test test-clients coverage pythons conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
 
@@ -8,6 +8,7 @@ help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
 	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
 	@echo "make test    format, lint, strict types, and every test"
+	@echo "make test-clients let Claude Code, Codex and Gemini CLI play a story, each with a scripted model (downloads them: 900 MB)"
 	@echo "make coverage every test, and how much of the program they run; CI has a floor"
 	@echo "make pythons the wheel in an empty environment, on both ends of the supported Pythons"
 	@echo "make conformance play the published MCP conformance suite, and print the scores"
@@ -34,6 +35,10 @@ check:
 
 test: check
 	$(IN) pytest
+
+test-clients:
+	@scripts/setup dev
+	HOLDGATE_TEST_AGENTS=1 $(IN) pytest tests/clients
 
 coverage:
 	@scripts/setup dev

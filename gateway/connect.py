@@ -33,6 +33,14 @@ PLACES: Final = {
 }
 """Where the texts go that are not for a shell."""
 
+UNATTENDED: Final = {
+    "claude": f"claude --allowedTools mcp__{NAME} -p",
+    "codex": f"codex exec -c 'mcp_servers.{NAME}.default_tools_approval_mode=\"approve\"'",
+    "gemini": f"gemini --allowed-tools 'mcp_{NAME}_*' -p",
+}
+"""How a client is started where nobody is there to be asked: by itself it then refuses the tools, or hides them. A
+prompt follows. Holdgate still decides on every call."""
+
 
 def snippet(client: str, url: str, key_env: str, key_file: Path) -> str:
     """The lines that connect one client, ready to paste into a POSIX shell or the client's own file.

@@ -10,7 +10,7 @@ from gateway import holds, replies
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.executor import Executor
 from gateway.keyring import Keyring
-from gateway.model import Call, HoldState, Outcome, Principal, Rate, State, Status, new_id
+from gateway.model import Call, HoldState, Mode, Outcome, Principal, Rate, State, Status, new_id
 from gateway.replies import rfc3339
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
@@ -116,5 +116,6 @@ def _listed(tx: Transaction, row: ActionRow) -> dict[str, Any]:
         "state": str(row.state),
         "created_at": rfc3339(row.received_at),
         "expires_at": rfc3339(hold.expires_at) if hold else None,
+        "dry_run": True if row.mode == Mode.PREVIEW else None,
         "message": row.code,
     }

@@ -33,6 +33,8 @@ class Client(StrEnum):
 
 _CODEX_NOTE = "Codex names its thread on every call, and that is the task."
 
+_UNATTENDED_NOTE = "Where nobody is there to be asked, start it so; Holdgate still decides on every call:"
+
 
 def connect(
     ctx: typer.Context,
@@ -43,7 +45,7 @@ def connect(
     """Print how a client connects, as a principal whose key is kept: the only agent, unless --as. Changes nothing."""
     from gateway.cli.output import emit, say
     from gateway.cli.whoami import kept_key, key_file, the_only_kept
-    from gateway.connect import PLACES, snippet
+    from gateway.connect import PLACES, UNATTENDED, snippet
 
     home = Invocation.of(ctx).home()
     with opened_store(home) as store:
@@ -57,6 +59,8 @@ def connect(
     say(text)
     if client is Client.CODEX:
         say("", f"# {_CODEX_NOTE}")
+    if start := UNATTENDED.get(client):
+        say("", f"# {_UNATTENDED_NOTE}", f"#   {start} PROMPT")
     if place := PLACES.get(client):
         # On stderr, so that stdout can be written to the client's file as it is.
         typer.echo(f"The above is for {place}. The key of {name} is in {file}.", err=True)

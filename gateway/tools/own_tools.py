@@ -56,6 +56,7 @@ class ListedAction(Output):
     state: str
     created_at: Annotated[str, Field(description="RFC 3339.")]
     expires_at: Annotated[str | None, Field(description="RFC 3339, for a held action.")] = None
+    dry_run: Annotated[bool | None, Field(description="True for a preview: it changed nothing.")] = None
     message: str | None = None
 
 

@@ -110,6 +110,17 @@ def test_connect_names_the_task_where_a_client_can(holdgate: Holdgate, client: s
     assert "HOLDGATE_TASK" in text
 
 
+@pytest.mark.parametrize("client", ["claude", "codex", "gemini"])
+def test_connect_says_how_an_agent_starts_with_nobody_to_ask(holdgate: Holdgate, client: str) -> None:
+    """A comment, so that the lines still paste into a shell; `make test-clients` starts the real ones by it."""
+    text = holdgate("connect", client).out
+    assert subprocess.run(["sh", "-n"], input=text, text=True, check=True).returncode == 0
+    *_, note, start = text.splitlines()
+    assert note.startswith("# ")
+    assert start.startswith(f"#   {client} ")
+    assert start.endswith(" PROMPT")
+
+
 @pytest.mark.parametrize("client", ["desktop", "cursor", "vscode", "copilot"])
 def test_connect_prints_files_of_json_as_they_are(holdgate: Holdgate, client: str) -> None:
     """Stdout can be written to the client's file; where that is stands on stderr."""

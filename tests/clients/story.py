@@ -37,7 +37,7 @@ class Played:
     raised: Mapping[str, int | str]
 
 
-SHORT = frozenset({"read", "preview", "write", "held", "later", "denied", "absent"})
+SHORT = frozenset({"read", "preview", "write", "held", "later", "mine", "denied", "absent"})
 """The steps for a client that starts a process for each."""
 
 STATUSES = {

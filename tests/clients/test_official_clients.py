@@ -55,6 +55,14 @@ def test_a_held_call_is_found_again_by_its_id(played: Played) -> None:
     assert "get_action" in held["next"]
 
 
+def test_a_list_of_actions_tells_a_preview_from_what_was_done(played: Played) -> None:
+    """A model that lost an answer looks here, and must not take its preview for the write."""
+    ids = {step: (played.handed[step].structured or {})["action_id"] for step in ("preview", "write")}
+    listed = (played.handed["mine"].structured or {})["data"]["actions"]
+    dry = {action["action_id"]: action.get("dry_run", False) for action in listed}
+    assert (dry[ids["preview"]], dry[ids["write"]]) == (True, False)
+
+
 def test_a_tool_that_is_not_there_is_an_error_of_the_protocol(played: Played, client: str) -> None:
     """T-5: the client raises it; the inspector knows by itself that the name was not listed."""
     assert played.raised == {"absent": "tool_not_found" if client == "inspector" else -32602}
