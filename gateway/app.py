@@ -73,7 +73,7 @@ class App:
         self.policy = LivePolicy(home.policies, self.catalogue.tools)
         self.keyring = Keyring.load(home.gateway_key)
         self.store = SqliteStore(home.database, self.keyring.head_mac, clock)
-        self.instance = Instance(home.data / "instances")
+        self.instance = Instance(home.instances)
         self.redactor = Redactor()
         self.vault = open_vault(home) if vault is None else vault
         self.broker = Broker(self.vault, on_secret=self.redactor.learn)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
 
-from gateway.model import new_id
+from gateway.model import ID_PATTERN, new_id
+
+HEADER: Final = "holdgate-instance"
+"""By which a process tells over HTTP which one it is."""
 
 
 class Instance:
@@ -22,24 +26,33 @@ class Instance:
 
     def alive(self, id: str) -> bool:
         """Whether the process of that name is still there. Sweeps away the lock file of one that is not."""
-        if id == self.id:
-            return True
-        path = self._folder / f"{id}.lock"
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            path.unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(descriptor)
+        return id == self.id or serves(self._folder, id)
 
     def close(self) -> None:
         """Say goodbye."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def serves(folder: Path, id: str) -> bool:
+    """Whether another process of that name is alive over this folder. Sweeps away the lock file of one that is not.
+
+    Args:
+        id: from wherever; what is no id of ours serves nothing.
+    """
+    if not ID_PATTERN.fullmatch(id):
+        return False
+    path = folder / f"{id}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(descriptor)

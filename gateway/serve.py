@@ -8,6 +8,7 @@ import logging
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -15,13 +16,16 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from gateway.app import App
+from gateway.bounded_http import BoundedHttp
 from gateway.errors import StartupError
+from gateway.instances import HEADER
 from gateway.model import Principal
 from gateway.redact import RedactingFilter
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.wire.http_front import FrontSettings, HttpFront
 from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
+from gateway.wire.probes import Probes
 from gateway.wire.sessions import Sessions
 
 log = logging.getLogger("holdgate.serve")
@@ -46,6 +50,8 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
             front = http_front(app, listener.getsockname()[1])
             config = uvicorn.Config(
                 front,
+                http=BoundedHttp,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -105,7 +111,7 @@ def http_front(app: App, port: int) -> HttpFront:
         http_app(server, front, kept),
         front,
         authenticate=app.api_keys.authenticate,
-        ready=app.ready,
+        probes=Probes(app.ready, {HEADER: app.instance.id}, time.monotonic),
         delivered=app.delivered,
         direct=direct_calls(app, server, structured_content=settings.structured_content),
     )

@@ -204,6 +204,11 @@ class Home:
         return self.data / "checkpoints.notes"
 
     @property
+    def instances(self) -> Path:
+        """A locked file per living process that serves this data folder."""
+        return self.data / "instances"
+
+    @property
     def keys(self) -> Path:
         """API keys that `init` and `demo` keep for this user: one file per principal, mode 0600."""
         return self.data / "keys"

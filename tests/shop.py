@@ -10,6 +10,7 @@ import datetime
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Literal
@@ -18,6 +19,7 @@ import uvicorn
 from pydantic import Field
 from starlette.types import ASGIApp
 
+from gateway.bounded_http import BoundedHttp
 from gateway.connector import Connector, Input, Output, Preview, Risk, Upstream
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, Surface, new_id
@@ -26,6 +28,7 @@ from gateway.tools.catalogue import Catalogue, UnknownTool
 from gateway.wire.direct import DirectCalls
 from gateway.wire.http_front import FrontSettings, HttpFront
 from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
+from gateway.wire.probes import Probes
 from gateway.wire.sessions import Sessions
 
 BOT = Principal("acme", "bot", Kind.AGENT)
@@ -135,6 +138,8 @@ class Shop:
         self.cancelled = threading.Event()
         self.proceed = threading.Event()
         self.store_is_up = True
+        self.looks = 0
+        """How often the store was asked whether it is up."""
         self.talking: set[str] = set()
         """Tools that may say something before their answer."""
         self._callbacks: list[Callable[[], Awaitable[None]]] = []
@@ -227,6 +232,7 @@ class Shop:
         return TOKENS.get(token)
 
     async def ready(self) -> bool:
+        self.looks += 1
         return self.store_is_up
 
 
@@ -239,6 +245,7 @@ def served(
     structured_content: bool = True,
     progress_seconds: float = 5.0,
     direct: bool = True,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[int]:
     """Serve `gateway` over HTTP on loopback, with `direct` calls as the product does; yields the port."""
     server = build_server(
@@ -246,27 +253,34 @@ def served(
     )
     settings = FrontSettings(failures=failures, sessions=sessions is not None)
     calls = direct_calls(gateway, server, structured_content=structured_content, progress_seconds=progress_seconds)
-    with running(fronted(gateway, http_app(server, settings, sessions), settings, calls if direct else None)) as port:
+    app = http_app(server, settings, sessions)
+    with running(fronted(gateway, app, settings, calls if direct else None, clock)) as port:
         try:
             yield port
         finally:
             gateway.proceed.set()
 
 
-def fronted(gateway: Shop, app: ASGIApp, settings: FrontSettings, direct: DirectCalls | None = None) -> HttpFront:
+def fronted(
+    gateway: Shop,
+    app: ASGIApp,
+    settings: FrontSettings,
+    direct: DirectCalls | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> HttpFront:
     """The front before `app`, with the shop's keys."""
     return HttpFront(
         app,
         settings,
         authenticate=gateway.authenticate,
-        ready=gateway.ready,
+        probes=Probes(gateway.ready, {}, clock),
         delivered=gateway.delivered,
         direct=direct,
     )
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[int]:
+def running(app: ASGIApp, http: type[BoundedHttp] = BoundedHttp) -> Iterator[int]:
     """Run `app` under uvicorn, as the product does, in a thread; yields the port."""
     started = threading.Event()
 
@@ -275,7 +289,8 @@ def running(app: ASGIApp) -> Iterator[int]:
             await super().startup(sockets)
             started.set()
 
-    server = Announced(uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(app, http=http, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    server = Announced(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert started.wait(10)

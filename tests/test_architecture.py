@@ -36,7 +36,7 @@ FLAT_ROOMS = {
         *("conversation", "asking", "lines", "returned", "repeats", "replies", "follow_up", "recall", "reconcile"),
         "updates",
     ),
-    "house": ("app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
+    "house": ("bounded_http", "app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
 }
 """The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
 
@@ -88,7 +88,7 @@ HOMES = {
     "opentelemetry": r"gateway\.telemetry\.\w+",
     "prometheus_client": r"gateway\.telemetry\.export",
     "starlette": r"gateway\.(wire\.\w+|demo\.acme\.\w+)",
-    "uvicorn": r"gateway\.(serve|demo\.acme\.\w+)",
+    "uvicorn": r"gateway\.(serve|bounded_http|demo\.acme\.\w+)",
     "uvloop": r"gateway\.cli\.serve",
     "yaml": r"gateway\.strict_yaml",
     "typer": r"gateway\.cli\.\w+",

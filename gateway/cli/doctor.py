@@ -176,16 +176,33 @@ async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
 
 
 def _server(home: Home) -> Iterator[Finding]:
+    import http.client
     import urllib.error
     import urllib.request
+
+    from gateway.instances import HEADER, serves
 
     ready = home.url.removesuffix("/mcp") + "/readyz"
     # Proxies of the environment are for the way out, and this is ourselves.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(ready, timeout=_REACH_SECONDS):
-            yield Finding("server", "ok", f"Answers at {home.url}.")
-    except urllib.error.HTTPError as answer:
-        yield Finding("server", "fail", f"Something at {ready} answers {answer.code}.", "See the server's log.")
+        with opener.open(ready, timeout=_REACH_SECONDS) as answer:
+            status, instance = answer.status, answer.headers.get(HEADER)
+    except urllib.error.HTTPError as refused:
+        status, instance = refused.code, refused.headers.get(HEADER)
+        refused.close()
+    except http.client.HTTPException:
+        status = instance = None
     except OSError:
         yield Finding("server", "warn", f"Nothing answers at {home.url}.", "Start it with `holdgate serve`.")
+        return
+    if instance is None:
+        said = f"What answers at {ready} is no Holdgate."
+        yield Finding("server", "fail", said, "Stop what has the port, or set another `listen: port`.")
+    elif not serves(home.instances, instance):
+        said = f"The gateway that answers at {home.url} serves another data folder than {home.data}."
+        yield Finding("server", "fail", said, "Stop it, or set another `listen: port` or `data`.")
+    elif status == 200:
+        yield Finding("server", "ok", f"Answers at {home.url}, as {instance}.")
+    else:
+        yield Finding("server", "fail", f"It runs at {home.url} and cannot record calls.", "See the server's log.")

@@ -48,11 +48,6 @@ def failure(
     return json_answer(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
 
 
-def plain(status: int) -> Answer:
-    """A probe's answer: up or down, and nothing else."""
-    return json_answer(status, {"ok": status == 200}, {})
-
-
 def json_answer(status: int, value: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
     """Any JSON."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

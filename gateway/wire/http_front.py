@@ -21,8 +21,9 @@ from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES, BadJson, loads
 from gateway.wire.exchange import EXCHANGE, Exchange, turns_of_the_loop
 from gateway.wire.fields import Fields, fields_of
-from gateway.wire.http_answers import Answer, failure, plain
+from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
+from gateway.wire.probes import Probes
 
 if TYPE_CHECKING:
     from gateway.wire.direct import DirectCalls
@@ -65,10 +66,10 @@ class HttpFront:
         app: the SDK's app, which finds the `Exchange` in the request's state.
         settings: hosts, path and limits.
         authenticate: see `Authenticate`.
-        ready: whether calls can be served now; behind `/readyz`.
+        probes: answers those who only ask whether it is up.
         delivered: told which actions' answers were handed over whole, once they were (semantics.md I-15).
         direct: answers plain calls in the app's stead.
-        clock: seconds; only for the failure limit.
+        clock: seconds, never going back; only for the failure limit.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class HttpFront:
         settings: FrontSettings,
         *,
         authenticate: Authenticate,
-        ready: Callable[[], Awaitable[bool]],
+        probes: Probes,
         delivered: Callable[[list[str]], Awaitable[None]],
         direct: DirectCalls | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -86,7 +87,7 @@ class HttpFront:
         self._direct = direct
         self._settings = settings
         self._authenticate = authenticate
-        self._ready = ready
+        self._probes = probes
         self._delivered = delivered
         self._failures = FailureLimit(settings.failures, 60.0, clock)
 
@@ -102,9 +103,8 @@ class HttpFront:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
         """The answer when the request ends here, or None when the protocol has answered it."""
         path: str = scope["path"]
-        # A probe reaches a pod by its address, under whatever Host; it learns nothing but up or down.
-        if path in ("/healthz", "/readyz") and scope["method"] in ("GET", "HEAD"):
-            return plain(200 if path == "/healthz" or await self._is_ready() else 503)
+        if (answer := await self._probes.answer(scope["method"], path)) is not None:
+            return answer
         fields = fields_of(scope["headers"])
         if not host_matches(fields.one("host"), self._settings.allowed_hosts):
             return failure(421, "This Host is not served here; add it to `allowed_hosts`.")
@@ -137,12 +137,6 @@ class HttpFront:
             client = scope["client"][0] if scope.get("client") else None
             await self._record(await self._direct.answer(call, exchange, fields, client, receive, send))
         return None
-
-    async def _is_ready(self) -> bool:
-        try:
-            return await self._ready()
-        except LedgerUnavailable:
-            return False
 
     async def _principal(self, scope: Scope, fields: Fields) -> Principal | Answer:
         """The caller. Every failed attempt gets the same answer, whether the key is unknown, revoked or malformed."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Home
 from tests.acme import Acme, acme, shared_acme
 from tests.cli.command import Holdgate
 from tests.living import Place
+from tests.services import free_port
 
 __all__ = ["acme", "shared_acme"]
 
@@ -26,9 +28,17 @@ def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(initialised: Path, tmp_path: Path) -> Path:
-    """The folder of a home of one's own."""
+    """The folder of a home of one's own, on a port that is free here."""
     shutil.copytree(initialised, tmp_path / "home")
+    settings = tmp_path / "home" / "holdgate.yaml"
+    settings.write_text(settings.read_text().replace("port: 8420", f"port: {free_port()}"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def url(home: Path) -> str:
+    """Where its gateway would be found."""
+    return Home(home / "holdgate.yaml").url
 
 
 @pytest.fixture

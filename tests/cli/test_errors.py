@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_a_data_folder_that_is_no_folder_is_one_sentence(home: Path, holdgate: H
 def test_what_is_not_there_is_one_sentence(holdgate: Holdgate, words: tuple[str, ...]) -> None:
     """Unknown ids and names, and a gateway that is not running, are exit 1 and one sentence."""
     file = holdgate.config
-    file.write_text(file.read_text().replace("port: 8420", "port: 9"))
+    file.write_text(re.sub(r"port: \d+", "port: 9", file.read_text()))
     one_sentence(holdgate(*words), 1)
 
 

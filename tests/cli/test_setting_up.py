@@ -88,16 +88,16 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, holdgate: 
     assert "Choose a folder" in one_sentence(holdgate("init", str(tmp_path / "file" / "home")), 3)
 
 
-def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate) -> None:
+def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate, url: str) -> None:
     """Only `json` holds the key itself; all other texts name the variable or the file."""
     key = (home / "holdgate-data" / "keys" / "support-agent.key").read_text().strip()
     for client in (name for name in CLIENTS if name != "json"):
         ended = holdgate("connect", client)
         assert ended.code == 0
         assert key not in ended.out + ended.err
-        assert "http://127.0.0.1:8420/mcp" in ended.out
+        assert url in ended.out
     assert holdgate("connect", "json").json == {
-        "url": "http://127.0.0.1:8420/mcp",
+        "url": url,
         "headers": {"Authorization": f"Bearer {key}"},
     }
 
@@ -130,10 +130,10 @@ def test_connect_prints_files_of_json_as_they_are(holdgate: Holdgate, client: st
     assert "json" in ended.err
 
 
-def test_connect_prints_yaml_for_goose(holdgate: Holdgate) -> None:
+def test_connect_prints_yaml_for_goose(holdgate: Holdgate, url: str) -> None:
     """The extension of Goose's file, with the key taken from the environment."""
     extension = yaml.safe_load(holdgate("connect", "goose").out)["extensions"]["holdgate"]
-    assert extension["uri"] == "http://127.0.0.1:8420/mcp"
+    assert extension["uri"] == url
     assert extension["env_keys"] == ["HOLDGATE_KEY"]
 
 

@@ -1,0 +1,82 @@
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what a client may leave unfinished before anybody has looked at it.
+
+uvicorn waits for ever for the head of a request, takes one of any size, and lets a client keep a connection after its
+answer by sending on. Each costs a caller without a key nothing, and this process a socket or its memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection."""
+
+    head_seconds: ClassVar[float] = 10.0
+    """For a request's head to arrive whole: from the connection, or from the first byte after an answer."""
+    head_bytes: ClassVar[int] = 65_536
+    """For all of a request that is not its body: head, framing of chunks, trailers. One read more may come in."""
+
+    _overdue: asyncio.TimerHandle | None = None
+    _beside_body = 0
+    _in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        self._beside_body += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._beside_body > self.head_bytes:
+            self._refuse()
+        elif self._overdue is None and self.timeout_keep_alive_task is None and not self._answering():
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._expect_nothing()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._beside_body = 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_nothing()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._overdue = self.loop.call_later(self.head_seconds, self._give_up)
+
+    def _expect_nothing(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _give_up(self) -> None:
+        self._overdue = None
+        if not self._answering():
+            self.transport.close()
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self) -> None:
+        if self._in_head and not self._answering():
+            self.send_400_response("The head of the request is too large.")
+        else:
+            self.transport.abort()

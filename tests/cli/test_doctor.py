@@ -1,0 +1,85 @@
+"""Who answers on the port: `doctor` tells this installation's gateway from every other program."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from gateway.settings import Home
+from tests.cli.command import Holdgate
+
+
+def server(holdgate: Holdgate) -> tuple[str, str]:
+    """Verdict and message about the server."""
+    (found,) = (finding for finding in holdgate("doctor", "--json").json if finding["check"] == "server")
+    return found["verdict"], found["message"]
+
+
+class Friendly(BaseHTTPRequestHandler):
+    """Says 200 to everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def somebody_else(port: int) -> Iterator[None]:
+    """Another program on the port."""
+    with ThreadingHTTPServer(("127.0.0.1", port), Friendly) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        yield
+        other.shutdown()
+
+
+@contextmanager
+def no_http(port: int) -> Iterator[None]:
+    """A program that speaks something else on the port."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            connection.sendall(b"220 mail.example.com ESMTP\r\n")
+            connection.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield
+
+
+def test_the_gateway_of_this_folder_is_known(holdgate: Holdgate) -> None:
+    """ok, with the name under which the process stands in its ledger."""
+    with holdgate.serving():
+        (opened,) = holdgate("ledger", "query", "--event", "WRITER_OPEN", "--json").jsons
+        verdict, message = server(holdgate)
+    assert verdict == "ok"
+    assert opened["instance"] in message
+    assert server(holdgate)[0] == "warn"
+
+
+def test_another_folders_gateway_is_not_taken_for_this_one(home: Path, holdgate: Holdgate, tmp_path: Path) -> None:
+    """A gateway that answers in good health on our port, and serves other people's data, is a failure."""
+    other = tmp_path / "other"
+    assert holdgate("init", str(other)).code == 0
+    port = Home(home / "holdgate.yaml").settings.listen.port
+    settings = other / "holdgate.yaml"
+    settings.write_text(settings.read_text().replace("port: 8420", f"port: {port}"))
+    with Holdgate(settings).serving():
+        verdict, message = server(holdgate)
+    assert verdict == "fail"
+    assert f"another data folder than {home / 'holdgate-data'}" in message
+
+
+def test_another_program_is_not_taken_for_a_gateway(home: Path, holdgate: Holdgate) -> None:
+    """What says 200 to everything, and what does not even speak HTTP, has the port and is no gateway."""
+    port = Home(home / "holdgate.yaml").settings.listen.port
+    for other in (somebody_else, no_http):
+        with other(port):
+            assert server(holdgate) == ("fail", f"What answers at http://127.0.0.1:{port}/readyz is no Holdgate.")

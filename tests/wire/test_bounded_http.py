@@ -1,0 +1,122 @@
+"""What a client without a key may leave unfinished: little, and not for long."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from gateway.bounded_http import BoundedHttp
+from tests.shop import running
+
+HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n"
+WHOLE = HEAD + b"content-length: 2\r\n\r\nhi"
+
+
+class Hasty(BoundedHttp):
+    """The same patience, sooner over."""
+
+    head_seconds = 0.2
+
+
+class Narrow(BoundedHttp):
+    """The same room, sooner full, and all the patience there is."""
+
+    head_seconds = 3_600.0
+    head_bytes = 2_000
+
+
+async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers before it reads, as the front answers who has no key."""
+    if scope["type"] == "http":
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b"no"})
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
+    with (
+        running(refusing, request.param) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+    ):
+        yield connection
+
+
+hasty = pytest.mark.parametrize("client", [Hasty], indirect=True)
+narrow = pytest.mark.parametrize("client", [Narrow], indirect=True)
+
+
+def until_closed(client: socket.socket, drip: bytes = b"") -> bytes:
+    """Everything that comes until the server closes, while `drip` is sent again and again."""
+    received, give_up = b"", time.monotonic() + 10
+    client.settimeout(0.02)
+    while time.monotonic() < give_up:
+        try:
+            if drip:
+                client.sendall(drip)
+            more = client.recv(65_536)
+        except TimeoutError:
+            continue
+        except OSError:
+            return received
+        if not more:
+            return received
+        received += more
+    raise AssertionError("the server did not close the connection")
+
+
+@hasty
+def test_who_says_nothing_is_let_go(client: socket.socket) -> None:
+    """A connection without a request is closed by the server."""
+    assert until_closed(client) == b""
+
+
+@hasty
+def test_a_head_that_drips_in_is_not_waited_for(client: socket.socket) -> None:
+    """The time counts to the head's end, whatever comes in between."""
+    client.sendall(HEAD + b"x: ")
+    assert until_closed(client, drip=b"a") == b""
+
+
+@narrow
+def test_a_head_without_an_end_is_not_collected(client: socket.socket) -> None:
+    """Beyond its bytes a head is refused, in one header or in many, before the application hears of it."""
+    client.sendall(HEAD + b"x: a\r\n" * 500)
+    assert until_closed(client).startswith(b"HTTP/1.1 400 ")
+
+
+@narrow
+def test_trailers_without_an_end_are_not_collected(client: socket.socket) -> None:
+    """What follows a chunked body counts as what stands before it."""
+    client.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n")
+    assert b" 401 " in until_closed(client, drip=b"x: " + b"a" * 500 + b"\r\n")
+
+
+@pytest.mark.parametrize("drip", [b"\r\n", b"P"], ids=["blank lines", "half a request"])
+@hasty
+def test_an_answer_is_no_licence_to_stay(client: socket.socket, drip: bytes) -> None:
+    """After its answer a client has the same time for the next head."""
+    client.sendall(WHOLE)
+    assert until_closed(client, drip=drip).startswith(b"HTTP/1.1 401 ")
+
+
+@hasty
+def test_a_body_that_goes_on_after_the_answer_is_not_waited_for(client: socket.socket) -> None:
+    """Who was refused before its body was read does not hold the connection with it."""
+    client.sendall(HEAD + b"content-length: 1000000\r\n\r\n")
+    assert until_closed(client, drip=b"a").startswith(b"HTTP/1.1 401 ")
+
+
+@narrow
+def test_requests_that_come_one_after_another_are_all_answered(client: socket.socket) -> None:
+    """A body is no head, and each request counts anew: much may be said on one connection."""
+    for _ in range(3):
+        client.sendall(HEAD + b"content-length: 1000000\r\n\r\n" + b"a" * 1_000_000)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")
+    for _ in range(100):
+        client.sendall(WHOLE)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")
