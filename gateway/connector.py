@@ -184,7 +184,7 @@ class Connector:
         """Declare something to be read under a URI of its own. It is a read: granted by its name, and recorded.
 
         The function gives back an `Output`, which becomes JSON with the declared fields only, or a `str`, or `bytes`:
-        `async def handbook(args: Nothing, upstream: Upstream) -> str`.
+        `async def handbook(args: Nothing, upstream: Upstream) -> str`. Documents beside an `Output` come after it.
 
         Args:
             uri: `crm://handbook`, or a template such as `crm://customers/{customer}`, whose variables are the fields of

@@ -90,6 +90,14 @@ async def invoice(args: Query, upstream: Upstream) -> Invoice:
     return Invoice.model_validate(await upstream.get(f"/invoices/{args.invoice}"))
 
 
+@papers.resource("papers://folders/{invoice}")
+async def folder(args: Query, upstream: Upstream) -> Scanned:
+    """One invoice, and what lies in its folder."""
+    invoice = await upstream.get(f"/invoices/{args.invoice}")
+    letter = Document(f"papers://files/{args.invoice}", "Dear customer,")
+    return Scanned.model_validate(invoice).with_content(letter, Document("papers://seal", b"\x00", "image/png"))
+
+
 @papers.resource("papers://terms", mime_type="text/markdown", title="The terms of trade")
 async def terms(args: Nothing, upstream: Upstream) -> str:
     """What every customer has agreed to."""

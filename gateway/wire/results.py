@@ -30,10 +30,16 @@ def call_result(outcome: Outcome, *, structured_content: bool = True) -> dict[st
 
 
 def read_result(outcome: Outcome, uri: str) -> dict[str, Any]:
-    """`resources/read`, of an outcome that is done. A client keeps nothing of it: who may read is decided each time."""
-    contents = [{**shown(block)["resource"], "uri": uri} for block in outcome.content if block["type"] == "resource"]
-    if not contents:
-        contents = [{"uri": uri, "mimeType": "application/json", "text": as_text(whole(outcome.data or {}))}]
+    """`resources/read`, of an outcome that is done. A client keeps nothing of it: who may read is decided each time.
+
+    A record comes as JSON, and the documents beside it under their own URIs; a text or a file is all there is.
+    """
+    documents = [shown(block)["resource"] for block in outcome.content if block["type"] == "resource"]
+    if outcome.data or not documents:
+        record = {"uri": uri, "mimeType": "application/json", "text": as_text(whole(outcome.data or {}))}
+        contents = [record, *documents]
+    else:
+        contents = [{**document, "uri": uri} for document in documents]
     said = {"resultType": "complete", "contents": contents, "ttlMs": 0, "cacheScope": "private"}
     return said | {"_meta": {META_ACTION: outcome.action_id}}
 

@@ -12,7 +12,7 @@ from tests.acme import API_KEY, Acme
 from tests.acme_papers import HIDDEN, PIXEL
 from tests.living import ROOT, TENANT, Answer, Gate, Place, gate, policy
 
-RESOURCES = ("papers_invoice", "papers_terms", "papers_seal", "papers_page", "papers_file")
+RESOURCES = ("papers_invoice", "papers_terms", "papers_seal", "papers_page", "papers_file", "papers_folder")
 PROMPTS = ("papers_letter", "papers_greeting")
 TOOLS = ("papers_scan", "papers_stamp")
 GRANTED = dict.fromkeys((*RESOURCES, *PROMPTS, *TOOLS), "allow")
@@ -81,6 +81,23 @@ def test_what_is_read_is_what_was_declared(running: Gate) -> None:
     assert text == {"uri": "papers://terms", "mimeType": "text/markdown", "text": "# Terms[2J\n"}
     (file,) = read(running, "papers://seal")["result"]["contents"]
     assert file == {"uri": "papers://seal", "mimeType": "image/png", "blob": PIXEL}
+
+
+def test_a_record_may_have_documents_beside_it(running: Gate) -> None:
+    """Its JSON comes first, under the URI that was asked for; each document has a URI of its own."""
+    record, letter, seal = read(running, "papers://folders/inv_1001")["result"]["contents"]
+    assert (record["uri"], json.loads(record["text"])) == ("papers://folders/inv_1001", {"id": "inv_1001"})
+    assert letter == {"uri": "papers://files/inv_1001", "mimeType": "text/plain", "text": "Dear customer,"}
+    assert seal == {"uri": "papers://seal", "mimeType": "image/png", "blob": "AA=="}
+
+
+def test_a_header_that_names_another_resource_is_refused(running: Gate, papers: Place, acme: Acme) -> None:
+    """S38, A-6: who decides by the header, such as a proxy, and who decides by the body, decide about the same."""
+    for method, named in (("resources/read", {"uri": INVOICE}), ("prompts/get", {"name": "papers_letter"})):
+        answer = running.ask(method, {**named, "arguments": LETTER}, name="papers_greeting")
+        assert answer["error"]["code"] == -32020
+    assert acme.journal() == []
+    assert papers.lines(event=Event.INTENT) == []
 
 
 def test_a_prompt_is_messages_made_of_typed_arguments(running: Gate) -> None:
