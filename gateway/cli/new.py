@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="The first files of something of your own.")
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,15}")
 _FILES: Final = {
     "{name}_connector.py": "connector.py",
     "{name}_upstream.py": "upstream.py",
@@ -30,7 +28,9 @@ _FILES: Final = {
 
 
 def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    from gateway.connector import CONNECTOR_NAME
+
+    if not CONNECTOR_NAME.fullmatch(text):
         raise typer.BadParameter(
             f"{text!r} cannot begin the names of tools. Use a lower-case letter, then letters and digits, 16 at most:"
             " for example `crm`."

@@ -5,9 +5,10 @@ it is a real HTTP server with a journal.
 """
 
 from gateway.testing.assertions import assert_no_credential_seen, assert_preview_is_pure, assert_single_effect
+from gateway.testing.exchange import Request, Response
 from gateway.testing.faults import Fault
 from gateway.testing.harness import Harness, Witnessed, agent, human
-from gateway.testing.upstream import FakeUpstream, Request, Response
+from gateway.testing.upstream import FakeUpstream
 
 __all__ = [
     "FakeUpstream",

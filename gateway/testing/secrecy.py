@@ -54,13 +54,13 @@ def captured(redactor: Redactor, *, libraries: int = logging.WARNING) -> Iterato
         libraries: the level from which theirs are kept.
     """
     lines: list[str] = []
-    handler = _Keeping(lines)
+    handler = _Keeping(lines, libraries)
     handler.setFormatter(JsonLines())
     handler.addFilter(RedactingFilter(redactor))
     root, house = logging.getLogger(), logging.getLogger("holdgate")
     levels = root.level, house.level
     root.addHandler(handler)
-    root.setLevel(libraries)
+    root.setLevel(min(root.level, libraries))
     house.setLevel(logging.DEBUG)
     try:
         yield lines
@@ -71,12 +71,14 @@ def captured(redactor: Redactor, *, libraries: int = logging.WARNING) -> Iterato
 
 
 class _Keeping(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], libraries: int) -> None:
         super().__init__()
         self._lines = lines
+        self._libraries = libraries
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        if record.levelno >= self._libraries or record.name.startswith("holdgate."):
+            self._lines.append(self.format(record))
 
 
 def disguises(secret: str) -> list[str]:

@@ -10,11 +10,12 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from gateway.connector import JSON
+from gateway.testing.exchange import READS, Request, Response, parsed
 from gateway.testing.faults import Fault
 from gateway.testing.loopback import HOST, Act, Arrival, listening, reply
 
@@ -22,42 +23,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE: Final = 10.0
 """Seconds after which something that a test waits for counts as never coming."""
-_READS: Final = frozenset({"GET"})
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_RULE: Final = re.compile(rf"({'|'.join(_READS | _WRITES)}) /\S*")
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """One entry of the journal: what arrived, and what became of it."""
-
-    method: str
-    path: str
-    query_params: dict[str, str]
-    headers: dict[str, str]
-    """Names in lower case. This is where the credential is seen, and nowhere else."""
-    body: JSON
-    """The parsed JSON; None where there was no body."""
-    path_params: dict[str, str] = field(default_factory=dict)
-    status: int | None = None
-    """What was answered; None: the connection was cut, or the answer is still to come."""
-    effect: bool = False
-    """Whether this request changed something: a write whose route ran and was content."""
-
-    @property
-    def writes(self) -> bool:
-        """Whether it asks for a change."""
-        return self.method not in _READS
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer that is more than a body: what a route returns to say no, or to add a header such as `ETag`."""
-
-    status: int = 200
-    body: JSON | bytes = None
-    """What becomes JSON; bytes are a file, and sent as they are."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+_RULE: Final = re.compile(rf"({'|'.join(READS | _WRITES)}) /\S*")
 
 
 Route: TypeAlias = Callable[[Request], JSON | Response | Awaitable[JSON | Response]]
@@ -115,7 +82,7 @@ class FakeUpstream:
             on: a method, `"POST"`, or a route as it was declared; None: whatever comes.
             times: how many requests it befalls.
         """
-        if on is not None and on not in {*_READS, *_WRITES, *(rule for rule, _, _ in self._routes)}:
+        if on is not None and on not in {*READS, *_WRITES, *(rule for rule, _, _ in self._routes)}:
             raise ValueError(f"{on!r} is neither a method nor a route of this upstream")
         self._coming.append(_Coming(fault, None if on is None else frozenset({on}), times))
 
@@ -212,8 +179,8 @@ class FakeUpstream:
     def _read(self, arrival: Arrival) -> tuple[Request, str, JSON | Route]:
         target = urlsplit(arrival.target)
         path = unquote(target.path)
-        body = json.loads(arrival.body) if arrival.body else None
-        request = Request(arrival.method, path, dict(parse_qsl(target.query)), arrival.headers, body)
+        query = dict(parse_qsl(target.query, keep_blank_values=True))
+        request = Request(arrival.method, path, query, arrival.headers, parsed(arrival.body))
         for rule, pattern, answer in self._routes:
             if found := pattern.fullmatch(f"{arrival.method} {path}"):
                 request.path_params = found.groupdict()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gateway.errors import StartupError
@@ -182,6 +184,26 @@ async def test_a_broken_connector_shows_its_traceback_in_the_log_and_nowhere_els
         assert "library.py" in line["exception"]
         assert "ValidationError" in line["exception"]
         assert "Traceback" not in json.dumps(gate.answers)
+
+
+async def test_a_body_that_is_no_json_is_kept_as_it_came() -> None:
+    """Who plays with `curl` gets an answer, and the journal the text."""
+    upstream = FakeUpstream({"POST /notes": lambda request: {"got": request.body}})
+    async with upstream, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(f"{upstream.url}/notes?draft=", content=b"no json")
+        assert answer.json() == {"got": "no json"}
+        (request,) = upstream.writes
+        assert (request.body, request.query_params, request.status) == ("no json", {"draft": ""}, 200)
+
+
+async def test_the_tests_own_log_settings_stand(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asked pytest for debug lines of a library still gets them while a gateway runs, and after."""
+    caplog.set_level(logging.DEBUG)
+    async with Harness(plain, upstream=Library()) as gate:
+        logging.getLogger("some.library").debug("fine print")
+        assert not any("fine print" in line for line in gate.logs)
+    assert "fine print" in caplog.text
+    assert logging.getLogger().level == logging.DEBUG
 
 
 def test_a_route_or_fault_that_can_never_match_is_refused() -> None:
