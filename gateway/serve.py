@@ -58,7 +58,7 @@ async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: N
                 timeout_graceful_shutdown=5,
                 lifespan="on",
             )
-            server = _Server(config)
+            server = _Server(config, front)
             for signal_number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(signal_number, server.stop)
             serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -145,8 +145,13 @@ def _redact_logs(app: App) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, told to stop by us: its own signal handling would raise the signal again after shutdown."""
 
+    def __init__(self, config: uvicorn.Config, front: HttpFront) -> None:
+        super().__init__(config)
+        self._front = front
+
     def stop(self) -> None:
         self.should_exit = True
+        self._front.hang_up()
 
     async def answers(self, serving: asyncio.Task[None]) -> bool:
         """Whether it came up; False when it ended before."""

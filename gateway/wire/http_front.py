@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import HoldgateError, LedgerUnavailable
 from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES, BadJson, loads
-from gateway.wire.exchange import EXCHANGE, Exchange, turns_of_the_loop
+from gateway.wire.delivery import Delivery
+from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 _PARSE_ERROR: Final = -32700
 _INVALID_REQUEST: Final = -32600
 _HEADER_MISMATCH: Final = -32020
+_LISTEN: Final = "subscriptions/listen"
 _BODY_SECONDS: Final = 30.0
 _SINGLE_HEADERS: Final = frozenset(
     ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run", "mcp-session-id")
@@ -90,6 +92,12 @@ class HttpFront:
         self._probes = probes
         self._delivered = delivered
         self._failures = FailureLimit(settings.failures, 60.0, clock)
+        self._standing: set[Delivery] = set()
+
+    def hang_up(self) -> None:
+        """End the streams on which clients wait for news: who stops need not wait with them."""
+        for stream in self._standing:
+            stream.hang_up()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -121,7 +129,7 @@ class HttpFront:
         if isinstance(principal, Answer):
             return principal
         if scope["method"] != "POST":
-            await self._serve(scope, receive, send, Exchange(principal), b"")
+            await self._serve(scope, receive, send, Exchange(principal), b"", standing=scope["method"] == "GET")
             return None
         body = await _body(fields, receive)
         if isinstance(body, Answer):
@@ -132,7 +140,8 @@ class HttpFront:
         exchange = Exchange(principal)
         call = self._direct.plain(fields, message) if self._direct is not None else None
         if call is None or self._direct is None:
-            await self._serve(scope, receive, send, exchange, body)
+            standing = message.get("method") == _LISTEN
+            await self._serve(scope, receive, send, exchange, body, standing=standing)
         else:
             client = scope["client"][0] if scope.get("client") else None
             await self._record(await self._direct.answer(call, exchange, fields, client, receive, send))
@@ -160,8 +169,12 @@ class HttpFront:
         challenge = 'Bearer realm="holdgate"' + error + (f', resource_metadata="{metadata}"' if metadata else "")
         return failure(401, message, headers={"www-authenticate": challenge})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, body: bytes) -> None:
-        watch = _Delivery(receive, send, exchange, body)
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, body: bytes, *, standing: bool
+    ) -> None:
+        watch = Delivery(receive, send, exchange, body)
+        if standing:
+            self._standing.add(watch)
         known = {
             "state": {**scope.get("state", {}), EXCHANGE: exchange},
             "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]],
@@ -171,6 +184,8 @@ class HttpFront:
             await self._app({**scope, **known}, watch.receive, watch.send)
         finally:
             watcher.cancel()
+            self._standing.discard(watch)
+            await watch.finish()
             await self._record(watch.handed_over)
 
     async def _record(self, action_ids: list[str]) -> None:
@@ -181,45 +196,6 @@ class HttpFront:
         except HoldgateError:
             # Unrecorded means undelivered, and that only makes the next identical call answered from this one.
             logger.exception("delivery of %d answers could not be recorded", len(action_ids))
-
-
-class _Delivery:
-    """Replays the body, and knows which answers were handed to a client that was still there.
-
-    `send` of the HTTP server says nothing when the client has gone, so only `http.disconnect` counts. The check
-    stands before the chunk that carries an answer: a client may well close as soon as it has read it.
-    What no server can see is a client that dies while the bytes are on their way.
-    """
-
-    def __init__(self, receive: Receive, send: Send, exchange: Exchange, body: bytes) -> None:
-        self.handed_over: list[str] = []
-        self._receive = receive
-        self._send = send
-        self._exchange = exchange
-        self._body: bytes | None = body
-        self._gone = asyncio.Event()
-
-    async def until_gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._gone.set()
-
-    async def receive(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        # An action's id is random and stands in its answer, so the chunk that names it is the one that carries it.
-        body = message.get("body", b"")
-        carried = [action_id for action_id in self._exchange.answered if action_id.encode() in body]
-        if carried:
-            await turns_of_the_loop()
-        await self._send(message)
-        if carried and not self._gone.is_set():
-            self.handed_over += [action_id for action_id in carried if action_id not in self.handed_over]
 
 
 async def _body(fields: Fields, receive: Receive) -> bytes | Answer:

@@ -83,10 +83,7 @@ class Sessions:
 
     def live(self) -> list[Session]:
         """Every session that has not ended; those that have are forgotten here."""
-        now = self._clock()
-        for key, session in list(self._open.items()):
-            if not session.under_way and now - session.used >= self.idle_seconds:
-                del self._open[key]
+        self._open = {key: session for key, session in self._open.items() if not self._ended(session)}
         return list(self._open.values())
 
     async def _serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,12 +113,16 @@ class Sessions:
             session.used = self._clock()
             self._opening.discard(session)
 
+    def _ended(self, session: Session) -> bool:
+        return not session.under_way and self._clock() - session.used >= self.idle_seconds
+
     def _of(self, principal: Principal, key: str | None) -> Session | None:
         """The caller's session under `key`, or one to be opened; None where there is none, or no room for one."""
-        everyone = [*self.live(), *self._opening]
         if key is not None:
             session = self._open.get(key)
-            return session if session is not None and _same(session.principal, principal) else None
+            known = session is not None and _same(session.principal, principal) and not self._ended(session)
+            return session if known else None
+        everyone = [*self.live(), *self._opening]
         if sum(_same(session.principal, principal) for session in everyone) >= self._per_principal:
             return None
         session = Session(principal)

@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, StdioServerParameters
 from mcp.client.context import ClientRequestContext
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, TextContent
 
@@ -146,8 +147,10 @@ def test_a_question_ends_a_call_without_effect_and_its_answer_is_a_call_of_its_o
         assert question["inputRequests"]["which"]["method"] == "elicitation/create"
         envelope = told(asked(gateway, inputResponses=ANSWERED, requestState=question["requestState"]))
         assert (envelope["status"], envelope["data"]["id"]) == ("done", "inv_1001")
-        intent, asks, again, done = asking.lines(event="INTENT") + asking.lines(event="OUTCOME")
-    intent, again, asks, done = intent, asks, again, done
+        known = gateway.call("get_action", {"action_id": asking.lines(event="INTENT")[0]["action"]})
+        assert (known["status"], known["code"]) == ("asked", "input_required")
+        (intent, again), (asks, done) = asking.lines(event="INTENT"), asking.lines(event="OUTCOME")
+        assert asking.verify().findings == []
     assert (asks["status"], asks["state"], asks["code"]) == ("asked", "failed", "input_required")
     assert again["continues"] == asks["action"] == intent["action"]
     assert again["action"] == done["action"] == envelope["action_id"]
@@ -333,6 +336,21 @@ def test_a_client_is_asked_only_what_it_has_declared(asking: Place) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32021)
         ends = asking.lines(event="OUTCOME")
     assert {(line["status"], line["code"]) for line in ends} == {("failed", "cannot_ask")}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_over_a_pipe_the_client_can_be_asked_too(asking: Place, era: str) -> None:
+    """Q-3: a stdio client of either era, without any setting."""
+
+    async def form(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content={"invoice": "inv_1001"})
+
+    program, *arguments = asking.holdgate
+    server = StdioServerParameters(command=program, args=[*arguments, "serve", "--stdio"], cwd=ROOT)
+    async with Client(stdio_client(server), mode=era, elicitation_callback=form) as client:
+        answer = (await client.call_tool("ask_invoice", {})).structured_content
+    assert (answer["status"], answer["data"]["id"]) == ("done", "inv_1001")
 
 
 @pytest.mark.anyio

@@ -1,0 +1,50 @@
+"""A gateway that stops while clients wait for news: it lets them go, and does not wait with them."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from tests.living import Gate, Place, gate, message
+
+
+def legacy(gateway: Gate, http: httpx.Client) -> tuple[str, dict[str, str], bytes]:
+    """The event stream of a session."""
+    headers = {
+        "authorization": f"Bearer {gateway.place.keys['bot']}",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+    }
+    client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "waiting", "version": "1"}}
+    opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+    opened = http.post(gateway.url, headers=headers, content=json.dumps(opening))
+    named = {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    return "GET", {**headers, **named, "accept": "text/event-stream"}, b""
+
+
+def modern(gateway: Gate, http: httpx.Client) -> tuple[str, dict[str, str], bytes]:
+    """The stream that answers `subscriptions/listen`."""
+    params = {"notifications": {"toolsListChanged": True}}
+    headers, body = message("subscriptions/listen", params, name=None, key=gateway.place.keys["bot"])
+    return "POST", headers, body
+
+
+@pytest.mark.parametrize("waiting", [legacy, modern])
+def test_who_waits_for_news_does_not_hold_up_a_stop(place: Place, waiting: object) -> None:
+    """The streams of both eras end in order, well before the time that calls under way would be given."""
+    assert callable(waiting)
+    place.write_settings(listen={"port": place.port, "sessions": True})
+    with gate(place) as gateway, httpx.Client(trust_env=False, timeout=20) as http, ExitStack() as streams:
+        verb, headers, body = waiting(gateway, http)
+        stream = streams.enter_context(http.stream(verb, gateway.url, headers=headers, content=body))
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        began = time.monotonic()
+        assert gateway.stop() == 0
+        assert time.monotonic() - began < 4
+        assert b"error" not in b"".join(stream.iter_bytes())
+        assert '"level": "error"' not in gateway.log.read_text()
+        assert "without completing" not in gateway.log.read_text()
