@@ -141,6 +141,11 @@ class App:
         """Whether there is a tool of that name, visible to the caller or not."""
         return tool in own_tools.INPUTS or tool in self.catalogue.tools
 
+    def tells_of_writes(self, tool: str) -> bool:
+        """Whether an answer of that name may tell how a write ended: of a writing tool, or of the gateway's own."""
+        known = self.catalogue.tools.get(tool)
+        return known.writes if known is not None else tool in own_tools.INPUTS
+
     def talks(self, tool: str) -> bool:
         """Whether the tool of that name may say something to its client before its answer."""
         known = self.catalogue.tools.get(tool)

@@ -183,6 +183,10 @@ class Shop:
     def knows(self, tool: str) -> bool:
         return tool in self.catalogue.tools or tool in own_tools.INPUTS
 
+    def tells_of_writes(self, tool: str) -> bool:
+        known = self.catalogue.tools.get(tool)
+        return known is None or known.writes
+
     def talks(self, tool: str) -> bool:
         return tool in self.talking
 

@@ -10,9 +10,9 @@ import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import aiohttp
 import httpx
@@ -20,6 +20,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from gateway.outbound.egress import address_refusal
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Host and port to addresses. Raises OSError when there are none."""
@@ -93,6 +97,7 @@ class AiohttpEngine:
             httpx.TransportError: any other; the request may have reached the upstream.
         """
         attempt = _Attempt()
+        _under_way.set(attempt)
         failure: httpx.TransportError
         try:
             target = URL(url, encoded=True)
@@ -106,7 +111,6 @@ class AiohttpEngine:
                 # aiohttp rounds longer ones up by as much as a second
                 timeout=aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf),
                 middlewares=(attempt,),
-                trace_request_ctx=attempt,
             )
         except asyncio.CancelledError as cancelled:
             # This frame and those below hold the signed headers, which are not handed on.
@@ -174,11 +178,8 @@ class AiohttpEngine:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_create_end.append(_note_connection)
-            trace.on_connection_reuseconn.append(_note_connection)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_NotingConnector(
                     limit=0,  # the door bounds concurrency, where waiting is known to be not sent
                     ssl=self._tls or ssl.create_default_context(),
                     resolver=_CheckedResolver(self._resolve, internal=self._internal),
@@ -187,7 +188,6 @@ class AiohttpEngine:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,
-                trace_configs=[trace],
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
         return self._session
@@ -239,12 +239,19 @@ def _cause(error: Exception) -> str:
     return type(error).__name__
 
 
-async def _note_connection(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    event: aiohttp.TraceConnectionCreateEndParams | aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.connected = True
+_under_way: ContextVar[_Attempt] = ContextVar("_under_way")
+
+
+class _NotingConnector(aiohttp.TCPConnector):
+    """Tells an attempt when it has a connection, new or kept. aiohttp's trace signals would tell it at ten times the
+    price."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - its signature
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _under_way.get().connected = True
+        return connection
 
 
 class _CheckedResolver(AbstractResolver):

@@ -38,11 +38,20 @@ class Calls:
 
     Args:
         handle: see `Handle`.
+        tells_of_writes: whether it matters that the answers of a tool arrive (semantics.md I-15): a lost read is made
+            again, and that is all.
         structured_content: whether results carry the envelope a second time as structured content.
     """
 
-    def __init__(self, handle: Handle, *, structured_content: bool) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        tells_of_writes: Callable[[str], bool],
+        *,
+        structured_content: bool,
+    ) -> None:
         self._handle = handle
+        self._tells_of_writes = tells_of_writes
         self._structured = structured_content
 
     async def make(
@@ -90,7 +99,7 @@ class Calls:
             raise
         except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text
             outcome = _internal_error(name)
-        if outcome.status in _TELLS_THE_END:
+        if outcome.status in _TELLS_THE_END and self._tells_of_writes(name):
             exchange.answered.append(outcome.action_id)
         return outcome
 

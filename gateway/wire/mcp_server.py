@@ -69,6 +69,10 @@ class Gateway(Offering, Completing, Changing, Protocol):
         """Whether there is a tool of that name, visible to the caller or not: no other name may be written down."""
         ...
 
+    def tells_of_writes(self, tool: str) -> bool:
+        """Whether an answer of that name may tell how a write ended."""
+        ...
+
     def talks(self, tool: str) -> bool:
         """Whether the tool of that name may say something to its client before its answer."""
         ...
@@ -93,7 +97,7 @@ class _Face:
         self._gateway = gateway
         self._connection = connection
         self._structured = structured_content
-        self._calls = Calls(gateway.handle, structured_content=structured_content)
+        self._calls = Calls(gateway.handle, gateway.tells_of_writes, structured_content=structured_content)
         self._progress_seconds = progress_seconds
         self._subscriptions = Subscriptions(gateway, self._exchange, sessions)
         self.knows = gateway.knows
@@ -180,7 +184,7 @@ def direct_calls(
     gateway: Gateway, server: Server[Any], *, structured_content: bool = True, progress_seconds: float = 5.0
 ) -> DirectCalls:
     """What answers plain calls beside the app of `server`, in the same words; see `build_server`."""
-    calls = Calls(gateway.handle, structured_content=structured_content)
+    calls = Calls(gateway.handle, gateway.tells_of_writes, structured_content=structured_content)
     return DirectCalls(
         calls,
         gateway.talks,
