@@ -207,9 +207,11 @@ class App:
         self._loops = [asyncio.create_task(self.reconciler.run()), asyncio.create_task(self._watch_policy())]
         if metrics.on():
             self._loops.append(asyncio.create_task(Standing(self.store).run()))
-        # What start-up made lives as long as the process: the collector need not walk it on every call.
+        # What start-up made lives as long as the process: the collector need not walk it on every call. A call makes a
+        # thousand objects and hardly a cycle, so that it need not look as often, either.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 50, 100)
         log.info("started", extra={"instance": self.instance.id, "tools": len(self.catalogue.tools)})
 
     async def stop(self) -> None:

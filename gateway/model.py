@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -368,7 +369,7 @@ class Permit:
     def _mac(self) -> bytes:
         parts = (self.action_id, self.tool, self.mode, str(self.reads_only), self.credential or "", self.upstream_key)
         which = (str(self.fence), self.intent, str(self.again))
-        return hmac.digest(_SEAL, "\0".join((*parts, *which)).encode(), "sha256")
+        return blake2b("\0".join((*parts, *which)).encode(), key=_SEAL, digest_size=32).digest()
 
 
 class Status(StrEnum):

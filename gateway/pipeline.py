@@ -97,7 +97,7 @@ class Pipeline:
             UnknownTool: hidden and absent alike.
             Refusal: `rate_limited` or `shutting_down`.
         """
-        tool = self._see(principal, self._catalogue.declared(surface, name), UnknownTool(name, surface))
+        tool = self._see(principal, self._catalogue.declared(surface, name), surface, name)
         return self._catalogue.completions(tool, argument, begun)
 
     async def watch(self, call: Call) -> Outcome | None:
@@ -132,7 +132,7 @@ class Pipeline:
         Policy stands before idempotency, so that a revoked caller cannot read a stored answer.
         """
         principal, policy = call.principal, self._policy.current
-        self._see(principal, self._catalogue.find(call), UnknownTool(call.tool, call.surface))
+        self._see(principal, self._catalogue.find(call), call.surface, call.tool)
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):
             decision = policy.decide(await self.question(action, self._store.now()))
@@ -143,10 +143,13 @@ class Pipeline:
             action = replace(action, resumed=await asking.resumed(self._store, self._keyring, call, action))
         return action, decision
 
-    def _see(self, principal: Principal, tool: Tool | None, unknown: UnknownTool) -> Tool:
-        """`tool`, if the principal may see it; each attempt spends rate, and it is `unknown` that a hidden one is.
+    def _see(self, principal: Principal, tool: Tool | None, surface: Surface, name: str) -> Tool:
+        """`tool`, if the principal may see it; each attempt spends rate.
 
         A hidden tool has no rate of its own: running into it would tell that there is such a tool (semantics.md T-5).
+
+        Raises:
+            UnknownTool: hidden and absent alike.
         """
         if self._closing:
             raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
@@ -154,7 +157,7 @@ class Pipeline:
         everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
         if tool is None or tool.name not in policy.visible(principal):
             self._throttle.admit((everything,))
-            raise unknown
+            raise UnknownTool(name, surface)
         self._throttle.admit((everything, *policy.rates(principal, tool.name)))
         return tool
 

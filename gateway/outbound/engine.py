@@ -247,7 +247,10 @@ class _NotingConnector(aiohttp.TCPConnector):
     price."""
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout  # noqa: ASYNC109 - its signature
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - its signature
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         _under_way.get().connected = True

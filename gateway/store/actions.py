@@ -48,7 +48,7 @@ class ActionRow:
 
 ROUND = 500
 """Rows that one round of housekeeping drops at most, so that it never holds up the writer."""
-_COLUMNS = ", ".join(field.name for field in fields(ActionRow))
+_COLUMNS = tuple(field.name for field in fields(ActionRow))
 
 
 class Actions:
@@ -260,15 +260,15 @@ class Actions:
         return int(done.rowcount)
 
     def _one(self, sql: str, parameters: tuple[Any, ...]) -> ActionRow | None:
-        row = self._execute(sql.replace("*", _COLUMNS, 1), parameters).fetchone()
+        row = self._execute(sql, parameters).fetchone()
         return _row(row) if row else None
 
     def _many(self, sql: str, parameters: tuple[Any, ...]) -> list[ActionRow]:
-        return [_row(row) for row in self._execute(sql.replace("*", _COLUMNS, 1), parameters)]
+        return [_row(row) for row in self._execute(sql, parameters)]
 
 
 def _row(row: Any) -> ActionRow:
-    values = {field.name: row[field.name] for field in fields(ActionRow)}
+    values = {name: row[name] for name in _COLUMNS}
     return ActionRow(**{**values, "state": State(row["state"])})
 
 
