@@ -10,6 +10,7 @@ gateway commits at once. WAL with synchronous=FULL, because NORMAL may lose ackn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -17,16 +18,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.store.job import Job, Work
 from gateway.store.opening import connect, explain, opened
 from gateway.store.transaction import ChainSealer, Transaction
 
 T = TypeVar("T")
-Work = Callable[[Transaction], T]
 Clock = Callable[[], int]
 
 _MAX_BATCH: Final = 64
@@ -39,24 +39,6 @@ log = logging.getLogger("holdgate.store")
 def wall_clock() -> int:
     """Milliseconds since the epoch. The store's clock decides every expiry (semantics.md R-1, S18)."""
     return time.time_ns() // 1_000_000
-
-
-@dataclass(slots=True)
-class _Job(Generic[T]):
-    work: Work[T]
-    answer: asyncio.Future[T] | None = None
-    """Where the asker waits; None: nobody does."""
-    result: T | None = None
-    error: BaseException | None = None
-
-    def tell(self) -> None:
-        """Hand the result over, unless the asker has gone."""
-        if self.answer is None or self.answer.done():
-            return
-        if self.error is not None:
-            self.answer.set_exception(self.error)
-        else:
-            self.answer.set_result(self.result)  # type: ignore[arg-type] # set whenever there is no error
 
 
 class SqliteStore:
@@ -79,8 +61,8 @@ class SqliteStore:
         self._sealer = sealer
         self._clock = clock
         self._patience_ms = patience_ms
-        self._queue: deque[_Job[Any]] = deque()
-        self._notes: deque[_Job[Any]] = deque()
+        self._queue: deque[Job[Any]] = deque()
+        self._notes: deque[Job[Any]] = deque()
         self._busy = False
         """Whether a batch is under way, so that its end will see to the queue."""
         self._turn = threading.Lock()
@@ -111,7 +93,7 @@ class SqliteStore:
         self._check_open()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._queue.append(_Job(work, answer))
+        self._queue.append(Job(work, answer))
         if not self._busy:
             self._busy = True
             loop.call_soon(self._next_batch, loop)
@@ -129,8 +111,8 @@ class SqliteStore:
     def transact(self, work: Work[T]) -> T:
         """`write`, for callers without an event loop (the command line)."""
         self._check_open()
-        job = _Job(work)
-        self._commit_patiently([job])
+        job = Job(work)
+        self._commit_patiently([*self._noted(), job])
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value] # set whenever there is no error
@@ -156,7 +138,7 @@ class SqliteStore:
 
     def note(self, work: Work[object]) -> None:
         """Have `work` done by the next transaction, whosever it is, and before it. A crash may lose it."""
-        self._notes.append(_Job(work))
+        self._notes.append(Job(work))
 
     def changed(self) -> bool:
         """Whether anybody, this process included, has committed since this was last asked."""
@@ -192,10 +174,17 @@ class SqliteStore:
         if self._closed:
             raise LedgerUnavailable("The gateway is stopping; its ledger is closed.")
 
-    def _taken(self) -> list[_Job[Any]]:
+    def _taken(self) -> list[Job[Any]]:
         """The next batch: what was noted, and then what waits."""
-        notes = [self._notes.popleft() for _ in range(len(self._notes))]
-        return notes + [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+        return self._noted() + [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+
+    def _noted(self) -> list[Job[Any]]:
+        notes = []
+        # Two threads may take them, so that their number is not known beforehand.
+        with contextlib.suppress(IndexError):
+            while True:
+                notes.append(self._notes.popleft())
+        return notes
 
     def _next_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the event loop: run what waits, and leave the commit to the thread."""
@@ -208,7 +197,7 @@ class SqliteStore:
         finish = self._commit if begun else self._commit_patiently
         loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))
 
-    def _told(self, loop: asyncio.AbstractEventLoop, batch: list[_Job[Any]]) -> None:
+    def _told(self, loop: asyncio.AbstractEventLoop, batch: list[Job[Any]]) -> None:
         """On the event loop: what became of the batch, and on to the next."""
         for job in batch:
             job.tell()
@@ -229,7 +218,7 @@ class SqliteStore:
             return False
         return True
 
-    def _commit_patiently(self, batch: list[_Job[Any]]) -> None:
+    def _commit_patiently(self, batch: list[Job[Any]]) -> None:
         """The whole transaction in one go, waiting for others where needed. Not on the event loop."""
         self._turn.acquire()
         try:
@@ -244,7 +233,7 @@ class SqliteStore:
             if self._run(batch):
                 self._commit(batch)
 
-    def _run(self, batch: list[_Job[Any]]) -> bool:
+    def _run(self, batch: list[Job[Any]]) -> bool:
         """Each piece of work in its own savepoint. False when the database failed, and with it the whole batch."""
         tx = Transaction(self._connection, self._clock(), self._sealer)
         try:
@@ -256,7 +245,7 @@ class SqliteStore:
             return False
         return True
 
-    def _run_one(self, job: _Job[Any], tx: Transaction) -> None:
+    def _run_one(self, job: Job[Any], tx: Transaction) -> None:
         execute = self._connection.execute
         execute("SAVEPOINT work")
         head = tx.ledger.unsealed
@@ -272,7 +261,7 @@ class SqliteStore:
             job.error = error
         execute("RELEASE work")
 
-    def _commit(self, batch: list[_Job[Any]]) -> None:
+    def _commit(self, batch: list[Job[Any]]) -> None:
         """Wait for the disk."""
         try:
             self._connection.execute("COMMIT")
@@ -281,7 +270,7 @@ class SqliteStore:
         else:
             self._turn.release()
 
-    def _abandon(self, batch: list[_Job[Any]], broken: sqlite3.Error) -> None:
+    def _abandon(self, batch: list[Job[Any]], broken: sqlite3.Error) -> None:
         """Leave the broken transaction. A full disk makes SQLite roll back by itself, so there may be none."""
         why = explain(broken, self.path)
         log.error("ledger_unavailable", extra={"why": why})

@@ -86,6 +86,17 @@ async def test_calls_sweeps_and_other_processes_take_turns(store: SqliteStore) -
     assert all(json.loads(line.text)["prev"] == before.hash for before, line in pairwise(chain))
 
 
+async def test_a_note_is_written_with_whatever_comes_next(store: SqliteStore) -> None:
+    """I-15: a call, housekeeping or a command: the next transaction of any kind takes along what was noted."""
+    for number, following in enumerate((store.write, store.sweep, store.transact), 1):
+        store.note(lambda tx: tx.ledger.append(Event.KEY))
+        told = following(lambda tx: tx.ledger.head()[0])
+        assert (told if isinstance(told, int) else await told) == number
+    store.note(lambda tx: tx.ledger.append(Event.KEY))
+    store.close()
+    assert SqliteStore(store.path, seal).look(lambda tx: tx.ledger.head())[0] == 4
+
+
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     """I-6: a store that is closed in the middle loses nothing of what it took on, and answers those who wait."""
     store = SqliteStore(tmp_path / "holdgate.db", seal)
