@@ -20,9 +20,10 @@ from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode, Permit
 from gateway.outbound.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
 from gateway.outbound.egress import EgressRefused, base_of
-from gateway.outbound.engine import NOT_SENT, AddressRefused, AiohttpEngine, BodyRefused, Response
+from gateway.outbound.engine import NOT_SENT, AiohttpEngine, BodyRefused, Response
 from gateway.outbound.lending import Lender
 from gateway.outbound.pacing import Pace, repeated
+from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.template import Template, template_of
 from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
 from gateway.redact import Redactor

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import httpx
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from gateway.outbound.egress import address_refusal
+from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
-
-Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""Host and port to addresses. Raises OSError when there are none."""
 
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What the engine raises when no byte of the request can have left; after anything else, one may have."""
@@ -35,10 +30,6 @@ MAX_BODY: Final = 2 * 1024 * 1024
 _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
-
-
-class AddressRefused(httpx.ConnectError):
-    """The host leads to an address that the gateway does not connect to (semantics.md C-8). Nothing was sent."""
 
 
 class BodyRefused(httpx.DecodingError):
@@ -79,7 +70,7 @@ class AiohttpEngine:
         self._internal = internal
         self._max_body = max_body
         self._tls = tls
-        self._resolve = resolve or _ask_the_system
+        self._resolve = resolve or ask_the_system
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -174,7 +165,7 @@ class AiohttpEngine:
         """Addresses in a URL pass by the resolver, so they are checked here."""
         bare = host.strip("[]")
         if ":" in bare or bare.replace(".", "").isdigit():
-            _refuse_unless_allowed(bare, self._internal)
+            refuse_unless_allowed(bare, self._internal)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -182,7 +173,7 @@ class AiohttpEngine:
                 connector=_NotingConnector(
                     limit=0,  # the door bounds concurrency, where waiting is known to be not sent
                     ssl=self._tls or ssl.create_default_context(),
-                    resolver=_CheckedResolver(self._resolve, internal=self._internal),
+                    resolver=CheckedResolver(self._resolve, internal=self._internal),
                     keepalive_timeout=_KEEP_ALIVE,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -255,48 +246,3 @@ class _NotingConnector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         _under_way.get().connected = True
         return connection
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves a host and hands on nothing, unless the gateway may connect to each of its addresses.
-
-    aiohttp connects to what is handed on and keeps the host's name for TLS and `Host`, so no second resolution
-    can lead elsewhere.
-    """
-
-    def __init__(self, resolve: Resolve, *, internal: bool) -> None:
-        self._resolve = resolve
-        self._internal = internal
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        addresses = await self._resolve(host, port)
-        if not addresses:
-            raise OSError(f"{host} has no address")
-        for address in addresses:
-            _refuse_unless_allowed(address, self._internal)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
-
-def _refuse_unless_allowed(address: str, internal: bool) -> None:
-    if reason := address_refusal(address, internal=internal):
-        raise AddressRefused(f"The host's address {reason}.")
-
-
-async def _ask_the_system(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -17,7 +17,8 @@ from cryptography.x509.oid import NameOID
 from gateway.connector import Connector
 from gateway.outbound.door import EngineFor
 from gateway.outbound.egress import address_refusal
-from gateway.outbound.engine import AddressRefused, AiohttpEngine
+from gateway.outbound.engine import AiohttpEngine
+from gateway.outbound.resolver import AddressRefused
 from tests.doorway import doorway, failure
 from tests.misbehaving import wire
 
