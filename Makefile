@@ -1,12 +1,13 @@
 # Every target makes .venv ready first; the second time that takes no time. `make PYTHON=python3.12 test` picks another.
 .POSIX:
-.PHONY: help demo play bench test test-clients coverage pythons conformance check format wheel lock clean
+.PHONY: help demo play examples bench test test-clients coverage pythons conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
 
 help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
 	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
+	@echo "make examples install the frameworks that examples/agents use, into .venv-examples"
 	@echo "make test    format, lint, strict types, and every test"
 	@echo "make test-clients let Claude Code, Codex and Gemini CLI play a story, each with a scripted model (downloads them: 900 MB)"
 	@echo "make coverage every test, and how much of the program they run; CI has a floor"
@@ -26,6 +27,9 @@ demo:
 play:
 	@scripts/setup $(WHO)
 	@.venv/bin/python .venv/bin/holdgate demo --play $(WHO)
+
+examples:
+	@scripts/examples
 
 check:
 	@scripts/setup dev

@@ -62,7 +62,7 @@ class FollowUp:
             changed = self._changed
             outcome = await self._store.read(lambda tx: self._standing(tx, principal, asked.action_id))
             left = until - time.monotonic()
-            if outcome.status not in (Status.HELD, Status.RUNNING) or left <= 0:
+            if outcome.status not in (Status.HELD, Status.RUNNING, Status.UNKNOWN) or left <= 0:
                 return outcome
             under_way = self._executor.running(asked.action_id)
             waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(changed.wait())]
