@@ -45,7 +45,9 @@ def _new() -> None:
 
 @app.command("connector")
 def connector(
-    name: Annotated[str, typer.Argument(callback=_name, help="Of the system; every tool's name begins with it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", callback=_name, help="Of the system; every tool's name begins with it.")
+    ],
     json_output: AsJson = False,
 ) -> None:
     """Write a connector into the folder NAME: two tools, a policy, tests, a stand-in upstream, a gateway to try it."""
