@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.clients.agents.dialects import Anthropic, Dialect, Gemini, OpenAI, OpenAICode
+from tests.clients.agents.dialects import Anthropic, AnthropicSearch, Dialect, Gemini, OpenAI, OpenAICode
 from tests.clients.agents.model import Model, thinking
 from tests.living import Place
 from tests.node import AGENTS, modules, node
@@ -49,22 +49,31 @@ def _codex(url: str) -> list[str]:
     return ["--skip-git-repo-check", *(word for setting in settings for word in ("-c", setting))]
 
 
+def _claude(url: str) -> dict[str, str]:
+    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "scripted", **quiet}
+
+
 _SYSTEM = platform.system().lower()
 _MACHINE = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine().lower(), "arm64")
+
+_CLAUDE = f"@anthropic-ai/claude-code-{_SYSTEM}-{_MACHINE}/claude"
+"""npm would copy it beside its script, but no package's own scripts are run."""
 
 AGENTS_BY_NAME = {
     "claude": Agent(
         client="claude",
         program="claude",
-        # npm would copy it beside its script, but no package's own scripts are run.
-        binary=f"@anthropic-ai/claude-code-{_SYSTEM}-{_MACHINE}/claude",
+        binary=_CLAUDE,
+        dialect=AnthropicSearch,
+        environment=_claude,
+    ),
+    "claude-listed": Agent(
+        client="claude",
+        program="claude",
+        binary=_CLAUDE,
         dialect=Anthropic,
-        environment=lambda url: {
-            "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_API_KEY": "scripted",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "ENABLE_TOOL_SEARCH": "false",
-        },
+        environment=lambda url: {**_claude(url), "ENABLE_TOOL_SEARCH": "false"},
     ),
     "codex": Agent(
         client="codex",
@@ -96,7 +105,8 @@ AGENTS_BY_NAME = {
         files={".gemini/settings.json": json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}})},
     ),
 }
-"""Codex twice: models that it does not know call tools, and its own ones write code that calls them."""
+"""Claude Code twice: by itself it tells its model the names, to be looked up, and with a setting it lists the tools.
+Codex twice: models that it does not know call tools, and its own ones write code that calls them."""
 
 
 class Desk:

@@ -7,6 +7,7 @@ the model's next move: one call, or a last word.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -52,7 +53,7 @@ class Anthropic:
     """`POST /v1/messages`."""
 
     PREFIX = "mcp__holdgate__"
-    opening = ()
+    opening: tuple[Step, ...] = ()
 
     def offered(self, body: JSON, shown: list[str]) -> dict[str, JSON] | None:
         return _without(self.PREFIX, ((tool["name"], tool) for tool in body.get("tools", ()))) or None
@@ -68,8 +69,9 @@ class Anthropic:
         block: JSON = {"type": "text", "text": ""}
         delta: JSON = {"type": "text_delta", "text": move}
         if isinstance(move, Call):
-            block = {"type": "tool_use", "id": move.id, "name": self.PREFIX + move.tool, "input": {}}
-            delta = {"type": "input_json_delta", "partial_json": json.dumps(move.arguments)}
+            name, arguments = self._block(move)
+            block = {"type": "tool_use", "id": move.id, "name": name, "input": {}}
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
         yield _named("content_block_start", index=0, content_block=block)
         yield _named("content_block_delta", index=0, delta=delta)
         yield _named("content_block_stop", index=0)
@@ -79,6 +81,28 @@ class Anthropic:
 
     def envelope(self, shown: str) -> JSON:
         return _object(shown)
+
+    def _block(self, move: Call) -> tuple[str, JSON]:
+        return self.PREFIX + move.tool, dict(move.arguments)
+
+
+class AnthropicSearch(Anthropic):
+    """The same for a model that is told the names of the tools alone, and looks up those that it means to call."""
+
+    LOOKED_UP = ("billing_lookup_invoice", "billing_refund", "get_action", "list_my_actions")
+    opening = ({"name": "tools", "tool": "ToolSearch", "arguments": {}},)
+
+    def offered(self, body: JSON, shown: list[str]) -> dict[str, JSON] | None:
+        if not any(tool["name"] == "ToolSearch" for tool in body.get("tools", ())):
+            return None
+        told = [message for message in body["messages"] if message["role"] != "assistant"]
+        named = re.findall(rf"{self.PREFIX}(\w+)", json.dumps(told))
+        return {name: {} for name in named}
+
+    def _block(self, move: Call) -> tuple[str, JSON]:
+        if move.tool != "ToolSearch":
+            return super()._block(move)
+        return move.tool, {"query": "select:" + ",".join(self.PREFIX + tool for tool in self.LOOKED_UP)}
 
 
 class OpenAI:
