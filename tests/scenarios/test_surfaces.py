@@ -143,7 +143,7 @@ def test_what_is_not_granted_is_as_if_it_were_not(papers: Place, acme: Acme) -> 
 
 
 def test_nothing_is_reached_through_another_door_than_its_own(running: Gate, acme: Acme) -> None:
-    """T-5: a resource and a prompt are no tools, a tool is neither, and a name is no URI, whatever policy grants."""
+    """T-5, T-11: a resource and a prompt are no tools, a tool is neither, a name is no URI, whatever policy grants."""
     for name in ("papers_invoice", "papers_terms", "papers_letter", INVOICE):
         assert running.call(name, {"invoice": "inv_1001"})["error"]["code"] == -32602
     assert prompt(running, "papers_scan", {"invoice": "inv_1001"})["error"]["message"] == "Unknown prompt: papers_scan"

@@ -123,7 +123,7 @@ async def test_who_may_not_read_a_resource_is_not_told_of_it(papers: Place) -> N
 
 
 async def test_what_may_no_longer_be_read_is_no_longer_told_of(running: Gate, papers: Place) -> None:
-    """T-5: policy and switches are asked again before each telling, and not only when it was asked for."""
+    """T-12: policy and switches are asked again before each telling, and not only when it was asked for."""
     ear = Ear()
     async with connected(running, "auto") as modern, connected(running, "legacy", ear) as legacy:
         for uri in (INVOICE, FILE):
@@ -145,7 +145,7 @@ async def test_what_may_no_longer_be_read_is_no_longer_told_of(running: Gate, pa
 
 
 async def test_a_credential_that_was_revoked_hears_nothing(papers: Place) -> None:
-    """A-3: a stream may be open for hours, and the key that opened it is looked at before each telling."""
+    """A-3, T-12: a stream may be open for hours, and the key that opened it is looked at before each telling."""
     async with house(papers) as gateway:
         bot = await gateway.app.api_keys.authenticate(papers.keys["bot"])
         assert bot is not None
