@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pytest
 
@@ -15,6 +12,7 @@ from gateway.model import Event, State
 from tests.acme import API_KEY, Acme
 from tests.house import house, run
 from tests.living import Gate, Place, eventually, gate
+from tests.misbehaving import wire
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 
@@ -90,43 +88,17 @@ def test_a_connection_cut_on_reuse_is_unknown(place: Place, acme: Acme) -> None:
     run(scenario)
 
 
-@pytest.fixture
-def elsewhere() -> Iterator[tuple[str, list[str]]]:
-    """Another host, and the Authorization headers of whoever came."""
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            seen.append(str(self.headers))
-            self.send_response(200)
-            self.end_headers()
-
-        do_GET = do_POST
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield f"http://localhost:{server.server_port}/take", seen
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_redirect_is_not_followed(place: Place, acme: Acme, elsewhere: tuple[str, list[str]]) -> None:
-    """S29: a redirect to another host is not followed, by write or read; nobody ever comes there."""
-    target, seen = elsewhere
-    acme.fault("redirect", target, times=2)
+def test_a_redirect_is_not_followed(place: Place, acme: Acme) -> None:
+    """S29: a redirect to another host is not followed, by write or read; nobody ever connects to it."""
 
     async def scenario() -> None:
-        async with house(place) as gateway:
+        async with wire() as elsewhere, house(place) as gateway:
+            acme.fault("redirect", f"http://localhost:{elsewhere.port}/take", times=2)
             assert (await gateway.call("plain_refund", REFUND))["status"] == "unknown"
             assert (await gateway.call("plain_invoice", {"invoice": "inv_1001"}))["status"] == "failed"
+            assert elsewhere.connections == 0
 
     run(scenario)
-    assert seen == []
     assert len(acme.journal()) == 2
 
 

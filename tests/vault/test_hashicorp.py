@@ -16,6 +16,7 @@ import pytest
 
 from gateway.errors import CredentialUnavailable, StartupError
 from gateway.model import Permit
+from tests.misbehaving import reply, say, wire
 from tests.services import OpenBao
 from tests.vault.conftest import CANARY, approle, at, opened
 from vault.broker import Broker
@@ -147,17 +148,8 @@ async def test_a_vault_that_does_not_answer_is_given_up() -> None:
 )
 async def test_what_is_no_vault_is_not_believed(answer: str) -> None:
     """C-2: redirects are not followed, and a page or foreign JSON is no answer."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer.encode())
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        vault = HashicorpVault(address, TokenAuth(Secret("t")))
+    async with wire(say(answer.encode())) as impostor:
+        vault = HashicorpVault(f"http://127.0.0.1:{impostor.port}", TokenAuth(Secret("t")))
         with pytest.raises(CredentialUnavailable, match="not one of a Vault server"):
             await vault.read(at("impostor"))
         await vault.close()
@@ -189,25 +181,16 @@ async def test_nothing_is_taken_from_the_environment(
 async def test_a_stray_token_is_not_shown_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """C-2: a login carries no token that happens to stand in the environment, and names itself a vault request."""
     monkeypatch.setenv("VAULT_TOKEN", CANARY)
-    heads: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heads.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with wire(reply(503, b"")) as server:
+        address = f"http://127.0.0.1:{server.port}"
         vault = HashicorpVault(address, AppRoleAuth("role", Secret("id")), namespace="team")
         with pytest.raises(CredentialUnavailable, match="not ready"):
             await vault.read(at("stray"))
         await vault.close()
-    (head,) = heads
-    assert CANARY.encode() not in head
-    assert b"X-Vault-Namespace: team" in head
-    assert b"X-Vault-Request: true" in head
+    (login,) = server.arrivals
+    assert CANARY.encode() not in login.raw
+    assert login.headers["x-vault-namespace"] == "team"
+    assert login.headers["x-vault-request"] == "true"
 
 
 async def test_https_is_verified(https_openbao: OpenBao, authority: tuple[Path, Path]) -> None:
