@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from gateway import setup
-from gateway.app import load_catalogue, open_vault
+from gateway.equipment import load_catalogue, open_vault
 from gateway.model import Kind, Principal
 from gateway.settings import Home
 from vault.local import LocalVault

@@ -153,7 +153,7 @@ def _vault(home: Home) -> Iterator[Finding]:
 
 
 async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
-    from gateway.app import open_vault
+    from gateway.equipment import open_vault
     from vault.reference import Reference
 
     vault = open_vault(home)

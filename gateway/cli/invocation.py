@@ -90,6 +90,6 @@ def catalogue_of(home: Home) -> Catalogue:
     Raises:
         StartupError: a connector is missing or broken.
     """
-    from gateway.app import load_catalogue
+    from gateway.equipment import load_catalogue
 
     return load_catalogue(home)

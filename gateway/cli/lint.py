@@ -53,7 +53,7 @@ def lint(
 
 def _chosen(invocation: Invocation, sources: Sequence[str]) -> list[Connector]:
     """The connectors that are meant: files need no settings, names are looked for there first."""
-    from gateway.app import named_connectors
+    from gateway.equipment import named_connectors
     from gateway.tools.catalogue import load_connectors
 
     if not sources:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import setup
-from gateway.app import open_vault
+from gateway.equipment import open_vault
 from gateway.errors import StartupError
 from gateway.model import Kind, Principal, Role
 from gateway.private import write_private

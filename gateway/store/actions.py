@@ -66,21 +66,18 @@ class Actions:
         policy_hash: str,
         instance: str,
         lease_until: int | None = None,
-        code: str | None = None,
-        claim: bool = True,
     ) -> None:
         """Record a new action, and claim its key in the same stroke.
 
         Raises:
             sqlite3.IntegrityError: another action holds the claim; look with `claimant` first, in the same transaction.
         """
-        key = action.key if claim else None
         self._execute(
             "INSERT INTO actions (id, tenant, principal, api_key, tool, effect, mode, task, task_source, on_behalf_of,"
-            " key_digest, key_source, fingerprint, twin, schema_hash, policy_hash, state, code, fence, instance,"
+            " key_digest, key_source, fingerprint, twin, schema_hash, policy_hash, state, fence, instance,"
             " lease_until, received_at, settled_at, updated_at) VALUES (:id, :tenant, :principal, :api_key, :tool,"
             " :effect, :mode, :task, :task_source, :on_behalf_of, :key_digest, :key_source, :fingerprint, :twin,"
-            " :schema_hash, :policy_hash, :state, :code, 1, :instance, :lease_until, :now, :settled, :now)",
+            " :schema_hash, :policy_hash, :state, 1, :instance, :lease_until, :now, :settled, :now)",
             {
                 "id": action.id,
                 "tenant": action.principal.tenant,
@@ -92,14 +89,13 @@ class Actions:
                 "task": action.task.id,
                 "task_source": action.task.source,
                 "on_behalf_of": action.principal.on_behalf_of,
-                "key_digest": key.digest if key else None,
+                "key_digest": action.key.digest if action.key else None,
                 "key_source": action.key_source,
                 "fingerprint": action.fingerprint,
                 "twin": action.twin,
                 "schema_hash": action.tool.schema_hash,
                 "policy_hash": policy_hash,
                 "state": str(state),
-                "code": code,
                 "instance": instance,
                 "lease_until": lease_until,
                 "settled": self._now if state.terminal else None,

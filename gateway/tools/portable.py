@@ -1,4 +1,4 @@
-"""One projection of a JSON Schema to what every known client takes (clients.md, rules 3-7).
+"""One projection of a JSON Schema to what every known client takes (docs/clients.md).
 
 Clients fail badly on schemas: one union at a root makes a whole server vanish, one null in a type list is
 rewritten, and limits beside `type` never reach the model. So what goes out is the small subset they all read, and

@@ -1,4 +1,4 @@
-"""What a tool may not be, and what it had better not be: one rule each, and the clients that would break (clients.md).
+"""What a tool may not be, and what it had better not be, a rule each; and the clients that would break.
 
 The rules are data; `portable` and `verdict` find where a tool breaks one.
 """

@@ -1,4 +1,4 @@
-"""MCP, both eras, over HTTP and stdio: the protocol's server, and what its handlers share (mcp.md).
+"""MCP, both eras, over HTTP and stdio: the protocol's server, and what its handlers share.
 
 It translates and decides nothing: a request becomes a `Call`, an `Outcome` becomes a result.
 """

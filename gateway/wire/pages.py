@@ -1,4 +1,4 @@
-"""A list in pages: one, unless it is longer than a client takes in one message (clients.md 2, 13)."""
+"""A list in pages: one, unless it is longer than a client takes in one message."""
 
 from __future__ import annotations
 

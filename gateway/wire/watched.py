@@ -1,4 +1,4 @@
-"""What telemetry sees of the protocol: each request once, and of what it says nothing but names we know (mcp.md)."""
+"""What telemetry sees of the protocol: each request once, and of what it says nothing but names we know."""
 
 from __future__ import annotations
 

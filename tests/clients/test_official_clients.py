@@ -1,4 +1,4 @@
-"""The official clients, unmodified, against a running gateway: what each hands on to its host (clients.md).
+"""The official clients, unmodified, against a running gateway: what each hands on to its host (docs/clients.md).
 
 A client that validates results throws away one that does not fit the listed schema, so a step that came back at all
 passed that client's own validation.

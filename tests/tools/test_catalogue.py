@@ -187,7 +187,7 @@ def test_writes_get_the_control_arguments_and_reads_do_not() -> None:
 
 
 def test_the_hints_say_what_a_tool_does() -> None:
-    """Clients prompt, or not, by these (clients.md 15)."""
+    """Clients prompt, or not, by these."""
     hints = {name: CATALOGUE.published(name).annotations for name in ("shop_lookup", "shop_refund", "shop_note")}
     assert hints["shop_lookup"]["readOnlyHint"] is True
     assert hints["shop_refund"]["destructiveHint"] is True
@@ -216,7 +216,7 @@ def test_the_built_in_tools_are_published_like_any_other() -> None:
 
 
 def test_a_description_that_is_too_long_stops_the_start() -> None:
-    """VS Code cuts above 1,024 characters (clients.md 17)."""
+    """VS Code cuts above 1,024 characters."""
     connector = Connector("wordy", base_url="https://wordy.example")
 
     class Any_(Input):

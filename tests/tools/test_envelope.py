@@ -38,7 +38,7 @@ def test_every_status_and_every_retry_is_in_the_schema() -> None:
 
 
 def test_members_that_say_nothing_are_left_out() -> None:
-    """Clients fail on null members (clients.md 2); the two that are always there come first."""
+    """Clients fail on null members; the two that are always there come first."""
     assert list(to_wire(Outcome(Status.HELD, ACTION))) == ["status", "action_id"]
     assert done({"refund": "r", "note": None, "lines": [{"x": None, "y": 1}]})["data"] == {
         "refund": "r",

@@ -1,4 +1,4 @@
-"""The projection of schemas to what every client takes (clients.md, rules 3-7)."""
+"""The projection of schemas to what every client takes (docs/clients.md)."""
 
 from __future__ import annotations
 

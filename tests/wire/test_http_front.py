@@ -184,7 +184,7 @@ def test_the_failure_limit_refills_evenly_and_forgets_the_longest_unseen() -> No
 
 
 def test_a_store_that_is_down_is_an_outage_and_not_a_bad_credential(gateway: Shop, port: int) -> None:
-    """503, which clients retry, and never 401, which makes some open a login; readiness follows (clients.md 12, 16)."""
+    """503, which clients retry, and never 401, which makes some open a login; readiness follows."""
     gateway.store_is_up = False
     assert exchange(port, request(call_body()))[0] == 503
     assert exchange(port, request(method="GET", path="/readyz", host="10.0.0.7:80"))[0] == 503
@@ -275,7 +275,7 @@ def test_a_control_header_given_twice_is_refused(gateway: Shop, port: int) -> No
     ("method", "path", "expected"), [("GET", "/mcp", 405), ("DELETE", "/mcp", 405), ("POST", "/", 404)]
 )
 def test_anything_but_a_post_to_the_one_path_is_refused(port: int, method: str, path: str, expected: int) -> None:
-    """Without sessions there is no stream to GET and nothing to DELETE (clients.md 14)."""
+    """Without sessions there is no stream to GET and nothing to DELETE."""
     status, _, answer = exchange(port, request(method=method, path=path))
     assert status == expected
     assert answer["error"]["message"]

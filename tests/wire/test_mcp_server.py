@@ -67,7 +67,7 @@ async def test_each_status_reads_the_same_in_both_halves_and_fits_its_schema(por
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_every_listed_tool_has_a_valid_schema_and_all_four_hints(port: int, era: str) -> None:
-    """The list is in the order of the names, on one page, and complete enough for every client (clients.md 2, 15)."""
+    """The list is in the order of the names, on one page, and complete enough for every client."""
     async with connected(port, era) as client:
         listed = await client.list_tools()
     assert [tool.name for tool in listed.tools] == sorted(tool.name for tool in listed.tools)
@@ -121,7 +121,7 @@ async def test_a_crash_reaches_the_wire_as_an_envelope_without_its_text(
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_call_does_not_list_the_tools_behind_its_back(gateway: Shop, port: int, era: str) -> None:
-    """The SDK would run a whole listing before every modern call, unless it is given the schemas (mcp.md)."""
+    """The SDK would run a whole listing before every modern call, unless it is given the schemas."""
     async with connected(port, era) as client:
         await client.list_tools()
         before = gateway.listings
@@ -152,7 +152,7 @@ async def test_the_call_carries_what_rode_beside_it(gateway: Shop, port: int) ->
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_long_call_gives_signs_of_life_to_a_client_that_asked(gateway: Shop, port: int, era: str) -> None:
-    """Progress starts an idle timeout anew (clients.md 11); a quick call sends none."""
+    """Progress starts an idle timeout anew; a quick call sends none."""
     seen: list[float] = []
 
     async def heard(progress: float, total: float | None, message: str | None) -> None:
@@ -277,7 +277,7 @@ async def test_without_structured_content_no_output_schema_is_promised(gateway: 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_instructions_tell_a_model_what_each_status_asks_of_it(port: int, era: str) -> None:
-    """They fit the 2 KB that Claude Code shows (clients.md 17) and name every status."""
+    """They fit the 2 KB that Claude Code shows and name every status."""
     async with connected(port, era) as client:
         assert client.instructions == INSTRUCTIONS
     assert len(INSTRUCTIONS.encode()) <= 2_048
