@@ -6,6 +6,7 @@ is no base64, too many bytes. Each block knows how MCP spells it.
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -14,8 +15,11 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from gateway.errors import AnswerRefused
 
-MAX_CONTENT_BYTES: Final = 1 << 20
-"""Of all that one answer carries beside its data: 1 MiB, counted before it is spelled as base64."""
+MAX_CONTENT_BYTES: Final = 840_000
+"""Of all that one answer carries beside its data, as it is spelled: a picture of 630,000 bytes, in base64.
+
+One answer is one message, and the Python SDK's client loses one of 1 MiB; the envelope needs the rest (clients.md).
+"""
 MAX_BLOCKS: Final = 16
 
 MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
@@ -44,7 +48,7 @@ class _Media:
             raise _odd(f"One {self.kind} is of a media type that is not handed over.")
         if not self.data:
             raise _odd(f"One {self.kind} is empty.")
-        fits(len(self.data))
+        fits(self.size)
 
     @classmethod
     def from_base64(cls, text: str, mime_type: str) -> Self:
@@ -53,8 +57,8 @@ class _Media:
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return len(self.data)
+        """Bytes, as base64."""
+        return base64_size(self.data)
 
     def spelled(self) -> dict[str, Any]:
         """The block, as MCP spells it."""
@@ -107,8 +111,8 @@ class Document:
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return len(self.body if isinstance(self.body, bytes) else self.body.encode("utf-8", "replace"))
+        """Bytes, as they are spelled."""
+        return text_size(self.body) if isinstance(self.body, str) else base64_size(self.body)
 
     def spelled(self) -> dict[str, Any]:
         """The block, as MCP spells it."""
@@ -138,8 +142,8 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return len(self.content.encode("utf-8", "replace")) if isinstance(self.content, str) else self.content.size
+        """Bytes, as they are spelled."""
+        return text_size(self.content) if isinstance(self.content, str) else self.content.size
 
     def spelled(self) -> dict[str, Any]:
         """The message, as MCP spells it."""
@@ -169,6 +173,16 @@ def fits(size: int) -> None:
     """Raises: AnswerRefused: `answer_too_large`."""
     if size > MAX_CONTENT_BYTES:
         raise AnswerRefused("answer_too_large", f"The answer has {size} bytes; at most {MAX_CONTENT_BYTES} fit.")
+
+
+def text_size(text: str) -> int:
+    """Bytes of a text as JSON spells it."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def base64_size(data: bytes) -> int:
+    """Bytes of `data` in base64."""
+    return (len(data) + 2) // 3 * 4
 
 
 def _decoded(text: str) -> bytes:

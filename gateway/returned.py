@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.connector import Output, Tool
-from gateway.content import fits, spelled
+from gateway.content import fits, spelled, text_size
 from gateway.model import Surface
 from gateway.tool import content_of
 
@@ -35,5 +35,6 @@ def returned(tool: Tool, output: Output) -> Returned:
     data = output.model_dump(mode="json", exclude_none=True)
     if tool.surface is Surface.RESOURCE:
         # Handed over whole, where a tool's data would be cut to fit.
-        fits(len(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")))
+        # As a text in JSON, which spells its quotes a second time.
+        fits(text_size(json.dumps(data, ensure_ascii=False)))
     return Returned(data, spelled(content_of(output)))

@@ -43,7 +43,8 @@ for (const { name, tool, arguments: given } of steps) {
   try {
     const result = await client.callTool({ name: tool, arguments: filled });
     handed[name] = {
-      text: result.content.map((block) => block.text).join(""),
+      text: result.content[0].text,
+      beside: result.content.length - 1,
       structured: result.structuredContent ?? null,
       is_error: result.isError ?? false,
     };

@@ -14,7 +14,7 @@ from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PaginatedRequestParams
 
-from tests.clients.story import SHORT, Handed, Played, Step, filled
+from tests.clients.story import Handed, Played, Step, filled
 from tests.node import environment, modules, node, program
 
 STATELESS = "2026-07-28"
@@ -48,8 +48,9 @@ def python(era: str) -> Player:
                 except MCPError as error:
                     raised[step["name"]] = error.error.code
                 else:
-                    text = "".join(block.text for block in result.content)
-                    handed[step["name"]] = Handed(text, result.structured_content, bool(result.is_error))
+                    text, *beside = result.content
+                    structured, is_error = result.structured_content, bool(result.is_error)
+                    handed[step["name"]] = Handed(text.text, structured, is_error, len(beside))
         dumped = (tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools)
         return Played({tool["name"]: tool for tool in dumped}, handed, raised)
 
@@ -82,20 +83,19 @@ def typescript(sdk: int, era: str) -> Player:
 
 
 def inspector(url: str, key: str, steps: Sequence[Step]) -> Played:
-    """`inspector --cli`, which runs one request and ends: so it plays only the short story."""
+    """`inspector --cli`, which runs one request and ends."""
     listed = inspected(url, key, "--method", "tools/list", "--strict")
     handed: dict[str, Handed] = {}
     raised: dict[str, int | str] = {}
     for step in steps:
-        if step["name"] not in SHORT:
-            continue
         arguments = json.dumps(filled(step["arguments"], handed))
         named = ("--method", "tools/call", "--tool-name", step["tool"], "--tool-args-json", arguments)
         answer = inspected(url, key, *named)
         if "result" in answer:
             result = answer["result"]
-            text = "".join(block["text"] for block in result["content"])
-            handed[step["name"]] = Handed(text, result.get("structuredContent"), result.get("isError", False))
+            text, *beside = result["content"]
+            structured, is_error = result.get("structuredContent"), result.get("isError", False)
+            handed[step["name"]] = Handed(text["text"], structured, is_error, len(beside))
         else:
             raised[step["name"]] = answer["error"]["code"]
     return Played({tool["name"]: tool for tool in listed["result"]["tools"]}, handed, raised)

@@ -15,11 +15,17 @@ Tool = dict[str, Any]
 
 @dataclass(frozen=True)
 class Handed:
-    """What a client handed on to its host for one call."""
+    """What a client handed on to its host for one call.
+
+    Attributes:
+        text: the first block.
+        beside: how many blocks came after it.
+    """
 
     text: str
     structured: dict[str, Any] | None
     is_error: bool
+    beside: int
 
 
 @dataclass(frozen=True)

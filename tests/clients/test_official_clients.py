@@ -11,6 +11,7 @@ import json
 import jsonschema
 import pytest
 
+from gateway.content import MAX_CONTENT_BYTES
 from gateway.tools.own_tools import PUBLISHED
 from tests.acme import Acme
 from tests.clients.conftest import CENTS, House
@@ -75,6 +76,19 @@ def test_each_client_changed_the_record_once(played: Played, client: str, shared
     assert played.handed["write"].structured is not None
     assert set(amounts) <= set(CENTS.values())
     assert [e for e in shared_acme.mutating() if "inv_1002" in e["path"] or "inv_1003" in e["path"]] == []
+
+
+def test_the_largest_answer_reaches_every_client(house: House, client: str) -> None:
+    """T-2: Python's client gives up on a message of 1 MiB, so what is larger fails at the gateway, in words."""
+    largest = MAX_CONTENT_BYTES // 4 * 3
+    story = [
+        {"name": name, "tool": "gallery_show", "arguments": {"size": size}}
+        for name, size in (("fits", largest), ("too-large", largest + 3))
+    ]
+    handed = CLIENTS[client](house.gate.url, house.keys[client], story).handed
+    assert (handed["fits"].structured or {})["status"] == "done"
+    assert handed["fits"].beside == 1
+    assert (handed["too-large"].structured or {})["code"] == "answer_too_large"
 
 
 @pytest.mark.parametrize("name", [name for name in CLIENTS if name != "inspector"])
