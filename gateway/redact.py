@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Protocol
-from urllib.parse import unquote
 
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
 
@@ -34,8 +33,13 @@ _LAYERS: Final = 3
 """Encodings on top of each other that are looked through."""
 
 _JSON_ESCAPE: Final = re.compile(r'\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]')
+_PERCENT_CODES: Final = re.compile(r"%[0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*")
+_ENTITY: Final = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]{1,31});?")
 INVISIBLE: Final = re.compile(f"[{CONTROLS}{FORMATTING}{SURROGATES}]+")
 """Runs of what does not show, bytes that are no UTF-8 included: put between its characters, they hide a value."""
+_PLAIN: Final = bytes(range(0x20, 0x7F))
+_UNPLAIN: Final = bytes(octet for octet in range(256) if octet not in _PLAIN)
+_SPACED: Final = bytes(octet if octet in _PLAIN else 0x20 for octet in range(256))
 _BASE64_CHARACTER: Final = "[A-Za-z0-9+/_-]"
 
 
@@ -61,6 +65,12 @@ class _Needles:
     """For a short value: itself, as a whole word."""
     located: Callable[[], re.Pattern[str]] | None
     """Every spelling, with each character of the value in every escape. Slow, and so only made on a hit."""
+
+    @property
+    def shows(self) -> bool:
+        """Whether the value is printable ASCII, as whatever is sent in a header is."""
+        spelled = self.plain if self.word is None else (self.word.pattern,)
+        return all(one.isascii() and one.isprintable() for one in spelled)
 
     def within(self, view: str, lowered: str) -> bool:
         """Whether some spelling stands in `view`; `lowered` is the same text in lower case."""
@@ -120,11 +130,37 @@ class Redactor:
 
     def scrub_bytes(self, body: bytes) -> tuple[bytes, bool]:
         """`body`, read as UTF-8, without any known value, and whether there was one."""
-        text = body.decode("utf-8", "surrogateescape")
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            if not self._suspects(body):
+                return body, False
+            text = body.decode("utf-8", "surrogateescape")
         clean = self.scrub(text)
         if clean is text:
             return body, False
         return clean.encode("utf-8", "surrogateescape"), True
+
+    def _suspects(self, body: bytes) -> bool:
+        """Whether a known value may be in a file that is no text.
+
+        Looked for in what of it is printable, with the rest left out: that sees what a full search would find, and is
+        quick where that takes a second for a megabyte. A short value is one word, so for it the rest becomes blanks.
+        """
+        if not all(needles.shows for needles in self._needles):
+            return True
+        words = [needles for needles in self._needles if needles.word is not None]
+        return self._stands(self._needles, body.translate(None, _UNPLAIN)) or (
+            bool(words) and self._stands(words, body.translate(_SPACED))
+        )
+
+    @staticmethod
+    def _stands(some: Iterable[_Needles], printable: bytes) -> bool:
+        for view in _views(printable.decode("ascii")):
+            lowered = view.lower()
+            if any(needles.within(view, lowered) for needles in some):
+                return True
+        return False
 
 
 def _length(needles: _Needles) -> int:
@@ -146,13 +182,21 @@ def _unwrapped(text: str) -> str:
     if "\\" in text:
         text = _JSON_ESCAPE.sub(_unescaped, text)
     if "%" in text:
-        text = unquote(text, errors="surrogateescape")
+        text = _PERCENT_CODES.sub(_uncoded, text)
     if "&" in text:
-        text = html.unescape(text)
+        text = _ENTITY.sub(_named, text)
     # Variation selectors and fillers count as printable.
     if not (text.isascii() and text.isprintable()):
         text = INVISIBLE.sub("", text)
     return text
+
+
+def _uncoded(codes: re.Match[str]) -> str:
+    return bytes.fromhex(codes[0].replace("%", "")).decode("utf-8", "surrogateescape")
+
+
+def _named(entity: re.Match[str]) -> str:
+    return html.unescape(entity[0])
 
 
 def _unescaped(escape: re.Match[str]) -> str:

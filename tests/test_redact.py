@@ -7,13 +7,13 @@ import json
 import logging
 import sys
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.redact import MARK, RedactingFilter, Redactor
+from gateway.redact import _ENTITY, _PERCENT_CODES, MARK, RedactingFilter, Redactor, _named, _uncoded
 from vault.secret import Secret
 
 VALUE = "tok/Kx7+vQ~2&Zs<w9'Lp4%T"
@@ -104,6 +104,41 @@ def test_a_clean_text_is_handed_back_as_it_was() -> None:
 def test_bytes_that_are_not_utf8_survive_around_a_value() -> None:
     """C-6: a body is cleaned even where it is no text."""
     assert knowing(VALUE).scrub_bytes(b"\xff" + VALUE.encode() + b"\x80") == (b"\xff" + MARK.encode() + b"\x80", True)
+
+
+SHORT = "k3y/42"
+PIECES = st.one_of(
+    st.binary(max_size=12),
+    st.sampled_from([spelled.encode() for spelled in SPELLINGS.values()]),
+    st.sampled_from([SHORT.encode(), b"a" + SHORT.encode(), SHORT.encode() + b"_", b"\xff".join([b"k3y", b"/42"])]),
+    st.sampled_from([b"\x80".join(bytes([octet]) for octet in VALUE.encode()), VALUE[:9].encode(), VALUE[9:].encode()]),
+    st.sampled_from([b"%", b"\\", b"&", b"&lt;", b"\\u00", b" ", b"\xc3\xa9", b"\xe2\x80\x8b"]),
+)
+
+
+@given(st.lists(PIECES, max_size=8))
+def test_a_file_that_is_no_text_is_searched_as_well_as_a_text(pieces: list[bytes]) -> None:
+    """C-6: the quick look at what of it is printable lets nothing through that the full search would have found."""
+    redactor = knowing(VALUE, SHORT)
+    body = b"\xff" + b"".join(pieces) + b"\xfe"
+    text = body.decode("utf-8", "surrogateescape")
+    clean = redactor.scrub(text)
+    assert redactor.scrub_bytes(body) == (clean.encode("utf-8", "surrogateescape"), clean != text)
+
+
+def test_a_value_that_is_not_ascii_is_found_in_a_file() -> None:
+    """C-6: the quick look does not see such a value, so it is not taken for an answer."""
+    redactor = knowing("pässwörd-mit-ümlauten")
+    clean, found = redactor.scrub_bytes(b"\xff" + "pässwörd-mit-ümlauten".encode() + b"\xfe")
+    assert found
+    assert clean == b"\xff" + MARK.encode() + b"\xfe"
+
+
+@given(st.text(st.sampled_from("%0123456789abcdefABCDEFgx&#;lt<>amp é\udc80\n"), max_size=60))
+def test_codes_and_entities_are_read_as_the_standard_library_reads_them(text: str) -> None:
+    """Only quicker: urllib takes a text apart at every character that is not ASCII."""
+    assert _PERCENT_CODES.sub(_uncoded, text) == unquote(text, errors="surrogateescape")
+    assert _ENTITY.sub(_named, text) == html.unescape(text)
 
 
 def test_an_old_version_of_a_credential_is_still_taken_out() -> None:
