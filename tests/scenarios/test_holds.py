@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
-from gateway.model import Event, HoldState, State
+from gateway.holds import Vote, vote
+from gateway.identity.api_keys import check
+from gateway.model import Event, HoldState, Role, State
+from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
 from tests.living import PATIENCE, TENANT, Place, held
@@ -27,6 +31,37 @@ def test_who_may_not_vote_changes_nothing(place: Place, acme: Acme, who: str) ->
             assert await gateway.state(action) is State.HELD
         (line,) = place.lines(event=Event.VOTE)
         assert (line["principal"], line["accepted"]) == (who, False)
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("lost", ["the role", "the key"])
+def test_an_approver_who_was_one_decides_nothing(place: Place, acme: Acme, lost: str) -> None:
+    """H-5, A-5: someone of finance whose role or whose key was taken away after they had read the card."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+
+            def vote_after_the_loss(tx: Transaction) -> Vote:
+                voter, hold = check(tx, place.keys["fay"]), tx.holds.get(action)
+                assert voter is not None
+                assert voter.key_id is not None
+                assert hold is not None
+                if lost == "the key":
+                    tx.people.revoke_key(voter.key_id)
+                else:
+                    voter = replace(voter, roles=frozenset({Role.CALLER}))
+                return vote(tx, action, voter, "approve", hold.digest)
+
+            said = place.transact(vote_after_the_loss)
+            assert (said.accepted, said.state) == (False, HoldState.PENDING)
+            await gateway.sweep()
+            assert await gateway.state(action) is State.HELD
+        (line,) = place.lines(event=Event.VOTE)
+        assert (line["principal"], line["accepted"]) == ("fay", False)
         assert acme.mutating() == []
 
     run(scenario)

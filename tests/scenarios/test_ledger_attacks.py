@@ -8,10 +8,12 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.ledger.verify import Integrity
+from gateway.model import Event
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import Place
@@ -120,6 +122,40 @@ def test_every_change_is_found(written: Place, how: Attack, verdict: Integrity) 
     report = written.verify()
     assert report.verdict == verdict, report.findings
     assert report.findings
+
+
+HELD = {"action": "act_1", "effect": "write", "mode": "run"}
+VOTE = {"action": "act_1", "principal": "fay", "digest": "d1", "verdict": "approve", "accepted": True}
+SPENT = {"action": "act_1", "approvers": ["fay"], "digest": "d1"}
+WROTE = {**HELD, "state": "succeeded"}
+Line = tuple[Event, dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "finding"),
+    [
+        ([(Event.HOLD_CREATED, HELD), (Event.INTENT, HELD), (Event.OUTCOME, WROTE)], "ran without an approval (V-3)"),
+        ([(Event.HOLD_CREATED, HELD), (Event.CONSUMED, SPENT)], "approved by fay, who cast no such vote (V-3)"),
+        ([(Event.VOTE, {**VOTE, "digest": "d2"}), (Event.CONSUMED, SPENT)], "cast no such vote (V-3)"),
+        ([(Event.VOTE, {**VOTE, "accepted": False}), (Event.CONSUMED, SPENT)], "cast no such vote (V-3)"),
+        ([(Event.VOTE, VOTE), (Event.CONSUMED, SPENT), (Event.CONSUMED, SPENT)], "was spent twice (V-3)"),
+        ([(Event.OUTCOME, WROTE)], "has an outcome and no intent (V-2)"),
+        ([(Event.INTENT, HELD)], "is not listed as unknown (V-4)"),
+    ],
+)
+def test_a_chain_that_is_whole_may_still_tell_a_lie(written: Place, lines: list[Line], finding: str) -> None:
+    """L-7, V-3, V-4: every hash fits and every seal is the gateway's own, and the story makes no sense."""
+    written.transact(lambda tx: [tx.ledger.append(event, **facts) for event, facts in lines])
+    report = written.verify()
+    assert report.verdict is Integrity.SEMANTIC
+    assert any(finding in found for found in report.findings), report.findings
+
+
+def test_a_story_with_a_vote_for_what_was_spent_is_sound(written: Place) -> None:
+    """The same lines, in their order and for one digest, are found to be in order."""
+    story = [(Event.HOLD_CREATED, HELD), (Event.VOTE, VOTE), (Event.CONSUMED, SPENT), (Event.INTENT, HELD)]
+    written.transact(lambda tx: [tx.ledger.append(event, **facts) for event, facts in [*story, (Event.OUTCOME, WROTE)]])
+    assert (written.verify().verdict, written.verify().findings) == (Integrity.OK, [])
 
 
 def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Acme) -> None:
