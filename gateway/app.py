@@ -14,6 +14,7 @@ from gateway.connector import Connector
 from gateway.equipment import load_catalogue, open_vault
 from gateway.errors import LedgerUnavailable
 from gateway.executor import Executor
+from gateway.floods import Floods
 from gateway.follow_up import FollowUp
 from gateway.identify import Identifier
 from gateway.identity.api_keys import ApiKeys
@@ -89,6 +90,7 @@ class App:
             self.instance.id,
             Limits(limits.repeat_window_seconds * 1_000, keep, limits.pending_holds),
         )
+        self.floods = Floods(self.store)
         self.pipeline = Pipeline(
             catalogue=self.catalogue,
             policy=self.policy,
@@ -99,6 +101,7 @@ class App:
             principal_rate=rate,
             admission=admission,
             executor=self.executor,
+            floods=self.floods,
         )
         self.follow_up = FollowUp(self.store, self.keyring, self.executor, throttle, rate)
         self.checkpointer = Checkpointer(self.keyring.checkpoint_key, home.checkpoints)
@@ -110,6 +113,7 @@ class App:
             pipeline=self.pipeline,
             admission=admission,
             executor=self.executor,
+            floods=self.floods,
             instance=self.instance,
             checkpointer=self.checkpointer,
             on_change=self._store_changed,
@@ -220,6 +224,7 @@ class App:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         with contextlib.suppress(LedgerUnavailable):
+            await self.floods.tell(all_of_them=True)
             await self.store.write(
                 lambda tx: tx.ledger.append(
                     Event.WRITER_CLOSE, tenant=self.tenant, instance=self.instance.id, unfinished=left

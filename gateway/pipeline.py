@@ -12,6 +12,7 @@ from gateway.connector import Tool
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
 from gateway.executor import Executor
+from gateway.floods import Floods
 from gateway.identify import Identifier
 from gateway.keyring import Keyring
 from gateway.model import (
@@ -57,6 +58,7 @@ class Pipeline:
         principal_rate: Rate,
         admission: Admission,
         executor: Executor,
+        floods: Floods,
     ) -> None:
         self._catalogue = catalogue
         self._policy = policy
@@ -67,6 +69,7 @@ class Pipeline:
         self._principal_rate = principal_rate
         self._admission = admission
         self._executor = executor
+        self._floods = floods
         self._closing = False
 
     async def handle(self, call: Call) -> Outcome:
@@ -222,27 +225,28 @@ class Pipeline:
 
     async def _refused(self, call: Call, refusal: Refusal, tool: Tool | None) -> Outcome:
         """Refusals are on the ledger too, with no more of the call than may be written there."""
-        action_id = new_id("act")
         known = tool.name if tool is not None else None
         metrics.refused(known, refusal.code)
+        if (told_with := self._floods.join(call, refusal, known)) is not None:
+            return replies.refused(refusal, told_with)
+        action_id = new_id("act")
+        facts = {
+            "action": action_id,
+            "tenant": call.principal.tenant,
+            "principal": call.principal.id,
+            "api_key": call.principal.key_id,
+            "tool": known,
+            "mode": str(Mode.PREVIEW) if call.carried.preview else None,
+            "code": refusal.code,
+            "rules": list(refusal.rules) or None,
+            "policy": self._policy.current.hash,
+        }
+        client_call = call.carried.client_call_id
         try:
-            await self._store.write(
-                lambda tx: tx.ledger.append(
-                    Event.REFUSED,
-                    action=action_id,
-                    tenant=call.principal.tenant,
-                    principal=call.principal.id,
-                    api_key=call.principal.key_id,
-                    tool=known,
-                    mode=str(Mode.PREVIEW) if call.carried.preview else None,
-                    code=refusal.code,
-                    rules=list(refusal.rules) or None,
-                    policy=self._policy.current.hash,
-                    client_call=call.carried.client_call_id,
-                )
-            )
+            await self._store.write(lambda tx: tx.ledger.append(Event.REFUSED, **facts, client_call=client_call))
         except LedgerUnavailable as down:
             return replies.failed("ledger_unavailable", str(down), action_id, 1_000)
+        self._floods.begin(call, refusal, facts)
         return replies.refused(refusal, action_id)
 
     async def _failed(self, action: Action, code: str, message: str) -> Outcome:

@@ -17,6 +17,7 @@ from gateway.admission import Admission
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
 from gateway.executor import Executor, can_be_told
+from gateway.floods import Floods
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
@@ -67,6 +68,7 @@ class Reconciler:
         pipeline: Pipeline,
         admission: Admission,
         executor: Executor,
+        floods: Floods,
         instance: Instance,
         checkpointer: Checkpointer,
         on_change: Callable[[], None],
@@ -79,6 +81,7 @@ class Reconciler:
         self._pipeline = pipeline
         self._admission = admission
         self._executor = executor
+        self._floods = floods
         self._instance = instance
         self._checkpointer = checkpointer
         self._on_change = on_change
@@ -112,6 +115,7 @@ class Reconciler:
             if not self._may_still_be_sending(row):
                 self._executor.own(row.id, self._find_out(row))
         await self._store.sweep(lambda tx: (tx.bodies.expire(), tx.actions.forget(tx.now - _TOMBSTONES_MS)))
+        await self._floods.tell()
         note = await self._store.sweep(self._checkpointer.make)
         if note is not None:
             self._checkpointer.publish(note)

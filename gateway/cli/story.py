@@ -50,7 +50,8 @@ def _sentence(facts: dict[str, Any]) -> str:
     who = inert(facts.get("principal") or facts.get("by") or "somebody")
     match facts["event"]:
         case "REFUSED":
-            said = "Refused; nothing went out."
+            more = facts.get("times")
+            said = f"Refused {more} times more; nothing went out." if more else "Refused; nothing went out."
         case "PREVIEW":
             said = "Looked at, with reads only."
         case "HOLD_CREATED":
