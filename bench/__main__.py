@@ -4,74 +4,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import ExitStack
 
-import uvloop
-
-from bench.load import READ, WRITE, Case, Figures, drive
-
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass
-class System:
-    """A server under measurement."""
-
-    name: str
-    port: int
-    token: str | None
-    pid: int
-    rounds: dict[tuple[str, int], list[tuple[Figures, float]]] = field(default_factory=dict)
-
-    def cpu_seconds(self) -> float:
-        """User and system time of the process so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
-
-    def resident_mib(self) -> float:
-        """Resident memory now."""
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-@contextmanager
-def process(core: int | None, *words: str) -> Iterator[tuple[int, dict[str, object]]]:
-    """A module of ours as a process on one core; its first line is JSON. It ends when its standard input closes."""
-    child = subprocess.Popen(  # noqa: S603 - our own modules, and words of our own
-        [sys.executable, "-m", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
-    )
-    assert child.stdin
-    assert child.stdout
-    try:
-        yield child.pid, json.loads(child.stdout.readline())
-    finally:
-        child.stdin.close()
-        child.wait(timeout=30)
-
-
-def measure(systems: list[System], case: Case, width: int, count: int, rounds: int) -> None:
-    """Rounds of every system in turn, so that a machine that drifts drifts for all."""
-    numbers = itertools.count(1)
-    for turn in range(rounds + 1):
-        for system in systems:
-            before = system.cpu_seconds()
-            figures = uvloop.run(drive(system.port, system.token, case, numbers, count, width))
-            spent = (system.cpu_seconds() - before) / count
-            if turn:  # the first round warms up
-                system.rounds.setdefault((case.name, width), []).append((figures, spent))
+from bench import growth
+from bench.load import READ, WRITE, Case
+from bench.running import System, cores, process
 
 
 def report(systems: list[System], case: Case, width: int) -> None:
@@ -91,15 +30,22 @@ def report(systems: list[System], case: Case, width: int) -> None:
 def main() -> None:
     """Measure, and print."""
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    options.add_argument("what", nargs="?", choices=["calls", "growth"], default="calls")
     options.add_argument("--count", type=int, default=2000, help="calls in a round")
     options.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that warms up")
     options.add_argument("--widths", type=int, nargs="+", default=[1, 32], help="connections at once")
-    options.add_argument("--tools", type=int, default=3, help="tools in the gateway's catalogue, about")
+    options.add_argument("--past", type=int, nargs="+", default=list(growth.PAST), help="growth: actions done before")
     chosen = options.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    server, rest = (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
-    if rest is not None:
-        os.sched_setaffinity(0, {rest})
+    if chosen.what == "growth":
+        growth.measure(chosen.past)
+    else:
+        calls(chosen.count, chosen.rounds, chosen.widths)
+
+
+def calls(count: int, rounds: int, widths: list[int]) -> None:
+    """A read and a write, beside the same call ungoverned; rounds of every system in turn, so that a machine that
+    drifts drifts for all."""
+    server, rest = cores()
     with tempfile.TemporaryDirectory(prefix="holdgate-bench-") as folder, ExitStack() as stack:
         _, upstream = stack.enter_context(process(rest, "bench.upstream"))
         url = f"http://127.0.0.1:{upstream['port']}"
@@ -107,15 +53,19 @@ def main() -> None:
         for name, words in (
             ("floor", ("bench.ungoverned", "floor", url)),
             ("sdk", ("bench.ungoverned", "sdk", url)),
-            ("holdgate", ("bench.governed", folder, url, str(chosen.tools))),
+            ("holdgate", ("bench.governed", folder, url)),
         ):
             pid, said = stack.enter_context(process(server, *words))
             token = said.get("token")
             systems.append(System(name, int(str(said["port"])), str(token) if token else None, pid))
-        print(f"holdgate at rest: {systems[-1].resident_mib():.0f} MiB resident, about {chosen.tools} tools")
+            if name == "holdgate":
+                print(f"holdgate: first answer after {said['seconds']} s, {systems[-1].resident_mib():.0f} MiB at rest")
+        numbers = itertools.count(1)
         for case in (READ, WRITE):
-            for width in chosen.widths:
-                measure(systems, case, width, chosen.count if width > 1 else chosen.count // 4, chosen.rounds)
+            for width in widths:
+                for turn in range(rounds + 1):
+                    for system in systems:
+                        system.measure(case, numbers, count if width > 1 else count // 4, width, counts=turn > 0)
                 report(systems, case, width)
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway import setup
 from gateway.equipment import load_catalogue, open_vault
-from gateway.model import Kind, Principal
+from gateway.bodies import Body
+from gateway.keyring import Keyring
+from gateway.lines import facts
+from gateway.model import Action, Carried, Event, Key, Kind, Mode, Principal, State, Task, new_id
 from gateway.settings import Home
+from gateway.store.transaction import Transaction
 from vault.local import LocalVault
 from vault.reference import Reference
 
@@ -84,8 +92,42 @@ def home(folder: Path, upstream: str, tools: int) -> tuple[Home, str]:
         store.close()
 
 
+def live(home: Home, past: int) -> None:
+    """A past of so many settled writes: their actions, bodies and ledger lines, as a gateway leaves them."""
+    store = setup.open_store(home)
+    keyring = Keyring.load(home.gateway_key)
+    tool = load_catalogue(home).tools["billing_refund"]
+    bot = store.look(lambda tx: tx.people.get("default", "bench"))
+    assert bot is not None
+    bot = replace(bot, key_id="0" * 16)
+    numbers = iter(range(past))
+
+    def some(tx: Transaction) -> None:
+        for number in islice(numbers, 5_000):
+            arguments = {"invoice": f"inv_past{number}", "cents": 1, "cause": "damaged"}
+            key = Key(keyring.claim("past", str(number)), "derived")
+            digest = keyring.claim("twin", str(number))
+            args = tool.input_model.model_validate(arguments)
+            task = Task(f"tsk_{number // 50:032x}", "header")
+            id = new_id("act")
+            action = Action(
+                id, bot, tool, args, arguments, frozenset(arguments), Mode.RUN, task, key, digest, digest,
+                None, (), Carried(), 30.0,
+            )  # fmt: skip
+            tx.actions.add(action, State.DISPATCHING, policy_hash="0" * 64, instance="past")
+            Body.seal(keyring, id, "arguments", arguments).keep(tx, 86_400_000)
+            tx.ledger.append(Event.INTENT, **facts(action))
+            tx.actions.settle(id, 1, State.SUCCEEDED, code=None)
+            tx.actions.delivered([id], tx.now)
+            tx.ledger.append(Event.OUTCOME, **facts(action), state="succeeded")
+
+    for _ in range(-(-past // 5_000)):
+        store.transact(some)
+    store.close()
+
+
 def main() -> None:
-    """`python -m bench.governed FOLDER UPSTREAM TOOLS`: serve on a free port until standard input closes."""
+    """`python -m bench.governed FOLDER UPSTREAM [TOOLS [PAST]]`: serve on a free port until standard input closes."""
     import os
     import signal
 
@@ -94,12 +136,16 @@ def main() -> None:
     from gateway.serve import serve_http
     from gateway.telemetry.logs import configure_logging
 
-    folder, upstream, tools = sys.argv[1:]
+    folder, upstream, tools, past = [*sys.argv[1:], "3", "0"][:4]
     made, token = home(Path(folder), upstream, int(tools))
+    if int(past):
+        live(made, int(past))
+    begun = time.perf_counter()
     configure_logging("warning")
 
     def ready(url: str) -> None:
-        print(json.dumps({"port": int(url.split(":")[2].split("/")[0]), "token": token}), flush=True)
+        seconds = round(time.perf_counter() - begun, 2)
+        print(json.dumps({"port": urlsplit(url).port, "token": token, "seconds": seconds}), flush=True)
 
     def stop_with_parent() -> None:
         sys.stdin.read()

@@ -17,7 +17,8 @@ class Case:
     """One kind of call."""
 
     name: str
-    tool: str
+    tool: str | None
+    """None: the list of tools."""
     arguments: Callable[[int], dict[str, object]]
     expected: bytes
     """Stands in every good answer."""
@@ -31,6 +32,7 @@ WRITE = Case(
     lambda number: {"invoice": f"inv_{number % 10**11}", "cents": 1, "cause": "damaged"},
     b'"rfd_0001',
 )
+LIST = Case("list", None, lambda number: {}, b'"billing_refund"')
 
 
 def request(case: Case, number: int, port: int, token: str | None) -> bytes:
@@ -40,13 +42,16 @@ def request(case: Case, number: int, port: int, token: str | None) -> bytes:
         "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     }
-    params = {"name": case.tool, "arguments": case.arguments(number), "_meta": meta}
-    body = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+    called = {"name": case.tool, "arguments": case.arguments(number)} if case.tool is not None else {}
+    method = "tools/call" if called else "tools/list"
+    body = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": {**called, "_meta": meta}}).encode()
     head = (
         f"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n"
         f"accept: application/json, text/event-stream\r\nmcp-protocol-version: {_VERSION}\r\n"
-        f"mcp-method: tools/call\r\nmcp-name: {case.tool}\r\nholdgate-task: bench\r\n"
+        f"mcp-method: {method}\r\nholdgate-task: bench\r\n"
     )
+    if case.tool is not None:
+        head += f"mcp-name: {case.tool}\r\n"
     if token is not None:
         head += f"authorization: Bearer {token}\r\n"
     return head.encode() + b"content-length: %d\r\n\r\n%s" % (len(body), body)
@@ -54,7 +59,8 @@ def request(case: Case, number: int, port: int, token: str | None) -> bytes:
 
 class _Client(asyncio.Protocol):
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._needed: int | None = None
         self._answer: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -68,13 +74,14 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        head = self._buffer[:end].lower()
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        if len(self._buffer) >= end + 4 + length:
-            answer, self._buffer = self._buffer[: end + 4 + length], b""
+        if self._needed is None:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = bytes(self._buffer[:end]).lower()
+            self._needed = end + 4 + int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        if len(self._buffer) >= self._needed:
+            answer, self._buffer, self._needed = bytes(self._buffer), bytearray(), None
             assert self._answer is not None
             self._answer.set_result(answer)
 

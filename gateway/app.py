@@ -119,6 +119,7 @@ class App:
             on_change=self._store_changed,
             keep_bodies=keep,
         )
+        self._versions: dict[frozenset[str], int] = {}
         self._list_listeners: list[Callable[[], Awaitable[None]]] = []
         self._loops: list[asyncio.Task[None]] = []
 
@@ -183,8 +184,9 @@ class App:
         self.updates.subscribe(callback)
 
     def catalogue_version(self, principal: Principal) -> str:
-        """Schemas are pinned while a process lives, so the set of names is all that can change."""
-        return self.instance.id
+        """Names what this principal is offered. Schemas are pinned while a process lives, so that names tell it all."""
+        visible = self.policy.current.visible(principal)
+        return f"{self.instance.id}/{self._versions.setdefault(visible, len(self._versions))}"
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
         """Note that these answers were handed over whole; a note that is lost errs on the safe side."""

@@ -24,7 +24,7 @@ from gateway.redact import RedactingFilter
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.wire.http_front import FrontSettings, HttpFront
-from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
+from gateway.wire.mcp_server import build_server, direct, http_app, serve_stdio
 from gateway.wire.probes import Probes
 from gateway.wire.sessions import Sessions
 
@@ -113,7 +113,7 @@ def http_front(app: App, port: int) -> HttpFront:
         authenticate=app.api_keys.authenticate,
         probes=Probes(app.ready, {HEADER: app.instance.id}, time.monotonic),
         delivered=app.delivered,
-        direct=direct_calls(app, server, structured_content=settings.structured_content),
+        direct=direct(app, server, structured_content=settings.structured_content),
     )
 
 

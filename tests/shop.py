@@ -25,9 +25,10 @@ from gateway.errors import LedgerUnavailable, Refusal
 from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, Surface, new_id
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, UnknownTool
-from gateway.wire.direct import DirectCalls
+from gateway.wire.direct import Direct
 from gateway.wire.http_front import FrontSettings, HttpFront
-from gateway.wire.mcp_server import build_server, direct_calls, http_app, serve_stdio
+from gateway.wire.mcp_server import build_server, http_app, serve_stdio
+from gateway.wire.mcp_server import direct as direct_answers
 from gateway.wire.probes import Probes
 from gateway.wire.sessions import Sessions
 
@@ -209,7 +210,7 @@ class Shop:
 
     def catalogue_version(self, principal: Principal) -> str:
         self.listings += 1
-        return "1"
+        return principal.id
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
         self.delivered_ids += action_ids
@@ -256,7 +257,7 @@ def served(
         gateway, sessions=sessions, structured_content=structured_content, progress_seconds=progress_seconds
     )
     settings = FrontSettings(failures=failures, sessions=sessions is not None)
-    calls = direct_calls(gateway, server, structured_content=structured_content, progress_seconds=progress_seconds)
+    calls = direct_answers(gateway, server, structured_content=structured_content, progress_seconds=progress_seconds)
     app = http_app(server, settings, sessions)
     with running(fronted(gateway, app, settings, calls if direct else None, clock)) as port:
         try:
@@ -269,7 +270,7 @@ def fronted(
     gateway: Shop,
     app: ASGIApp,
     settings: FrontSettings,
-    direct: DirectCalls | None = None,
+    direct: Direct | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> HttpFront:
     """The front before `app`, with the shop's keys."""

@@ -1,4 +1,6 @@
-"""Plain tool calls of 2026-07-28, answered without the SDK's app (docs/decisions/0009-a-front-for-plain-calls.md).
+"""Plain requests of 2026-07-28, answered without the SDK's app (docs/decisions/0009-a-front-for-plain-calls.md).
+
+They are the two that agents make all day: a call of a tool, and the list of tools.
 
 The app makes a task group, a memory stream and several validations of each message, and that costs as much as all of
 our governance. A call that is exactly what the protocol says and asks for nothing special needs none of it. Whatever
@@ -30,12 +32,14 @@ from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.exchange import Exchange, still_there
 from gateway.wire.fields import Fields
-from gateway.wire.http_answers import json_answer
+from gateway.wire.http_answers import json_answer, raw_answer
+from gateway.wire.lists import ToolList
 
-_METHOD: Final = "tools/call"
+_CALL: Final = "tools/call"
+_LIST: Final = "tools/list"
 _VERSION: Final = "mcp-protocol-version"
 _ROUTING: Final = (_VERSION, "mcp-method", "mcp-name", "accept", "content-type")
-_PARAMS: Final = frozenset({"name", "arguments", "_meta"})
+_PARAMS: Final = {_CALL: frozenset({"name", "arguments", "_meta"}), _LIST: frozenset({"_meta"})}
 _ACCEPTED: Final = frozenset({"application/json", "text/event-stream"})
 _SILENCE: Final = 15.0
 """Seconds after which an answer begins as a stream with signs of life in it: proxies cut silent connections."""
@@ -44,6 +48,15 @@ _STREAM: Final = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainList:
+    """A request for the tools, from the beginning."""
+
+    id: str | int
+    version: str
+    meta: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +70,12 @@ class PlainCall:
     meta: Mapping[str, Any]
 
 
-class DirectCalls:
-    """Answers plain calls.
+class Direct:
+    """Answers plain requests.
 
     Args:
         calls: makes them.
+        tools: what is on offer.
         talks: whether a tool, by its name, may say something to its client before its answer: then it is the app's.
         knows: whether a name is in the catalogue; any other is watched as `unknown`.
         server_info: what every result of this era says of its server.
@@ -71,6 +85,7 @@ class DirectCalls:
     def __init__(
         self,
         calls: Calls,
+        tools: ToolList,
         talks: Callable[[str], bool],
         *,
         knows: Callable[[str], bool],
@@ -78,40 +93,66 @@ class DirectCalls:
         progress_seconds: float = 5.0,
     ) -> None:
         self._calls = calls
+        self._tools = tools
         self._talks = talks
         self._knows = knows
         self._meta = {SERVER_INFO_META_KEY: dict(server_info)}
         self._progress_seconds = progress_seconds
 
-    def plain(self, fields: Fields, message: Mapping[str, Any]) -> PlainCall | None:
-        """The call that a message makes, or None when it is the app's to answer.
+    def plain(self, fields: Fields, message: Mapping[str, Any]) -> PlainCall | PlainList | None:
+        """What a message asks for, or None when it is the app's to answer.
 
         Args:
             message: one JSON-RPC request whose id, method and params have the right types.
         """
-        values = fields.values
-        if message.get("method") != _METHOD or values.get(_VERSION) not in MODERN_PROTOCOL_VERSIONS:
+        values, method = fields.values, message.get("method")
+        if method not in _PARAMS or values.get(_VERSION) not in MODERN_PROTOCOL_VERSIONS:
             return None
         if not fields.repeated.isdisjoint(_ROUTING) or not _speaks_as_the_protocol_says(values):
             return None
         id, params = message.get("id"), message.get("params", {})
-        if id is None or not params.keys() <= _PARAMS or not isinstance(params.get("arguments"), dict):
+        if id is None or not params.keys() <= _PARAMS[method]:
             return None
         route = classify_inbound_request(message, headers=values)
         if not isinstance(route, InboundModernRoute):
             return None
         try:
-            validate_client_request(_METHOD, route.protocol_version, params)
+            validate_client_request(method, route.protocol_version, params)
         except ValidationError:
             return None
-        if self._talks(params["name"]):
+        if method == _LIST:
+            return PlainList(id, route.protocol_version, params["_meta"])
+        if not isinstance(params.get("arguments"), dict) or self._talks(params["name"]):
             return None
         return PlainCall(id, route.protocol_version, params["name"], params["arguments"], params["_meta"])
 
     async def answer(
+        self,
+        asked: PlainCall | PlainList,
+        exchange: Exchange,
+        fields: Fields,
+        client: str | None,
+        receive: Receive,
+        send: Send,
+    ) -> list[str]:
+        """Send the answer. Returns the ids of actions whose answers were handed over whole."""
+        if isinstance(asked, PlainCall):
+            return await self._called(asked, exchange, fields, client, receive, send)
+        await self._listed(asked, exchange, fields, client, send)
+        return []
+
+    async def _listed(
+        self, asked: PlainList, exchange: Exchange, fields: Fields, client: str | None, send: Send
+    ) -> None:
+        watched = serving(self._operation(asked, fields, client)) if observing() else contextlib.nullcontext()
+        with watched:
+            result = self._tools.first_page(exchange.principal, {"_meta": self._meta})
+        id = json.dumps(asked.id).encode()
+        await raw_answer(200, b'{"jsonrpc":"2.0","id":' + id + b',"result":' + result + b"}").send(send)
+
+    async def _called(
         self, call: PlainCall, exchange: Exchange, fields: Fields, client: str | None, receive: Receive, send: Send
     ) -> list[str]:
-        """Make the call and send its answer. Returns the ids of actions whose answers were handed over whole."""
         stream = _Stream(call, receive, send, self._progress_seconds)
         try:
             if observing():
@@ -142,15 +183,18 @@ class DirectCalls:
             observed.error = "tool_error"
         return {"jsonrpc": "2.0", "id": call.id, "result": {**result, "_meta": self._meta}}
 
-    def _operation(self, call: PlainCall, fields: Fields, client: str | None) -> Operation:
+    def _operation(self, asked: PlainCall | PlainList, fields: Fields, client: str | None) -> Operation:
+        tool = None
+        if isinstance(asked, PlainCall):
+            tool = asked.name if self._knows(asked.name) else UNKNOWN_TOOL
         return Operation(
-            method=_METHOD,
-            tool=call.name if self._knows(call.name) else UNKNOWN_TOOL,
-            version=call.version,
+            method=_CALL if isinstance(asked, PlainCall) else _LIST,
+            tool=tool,
+            version=asked.version,
             transport="tcp",
-            request_id=call.id,
+            request_id=asked.id,
             client=client,
-            meta=call.meta,
+            meta=asked.meta,
             headers=fields.values,
         )
 

@@ -50,7 +50,11 @@ def failure(
 
 def json_answer(status: int, value: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
     """Any JSON."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return raw_answer(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), headers)
+
+
+def raw_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+    """JSON that is spelled already."""
     own = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
     every = {**own, **(headers or {})}
     return Answer(status, body, tuple((name.encode(), text.encode()) for name, text in every.items()))

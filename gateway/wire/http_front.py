@@ -27,7 +27,7 @@ from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.probes import Probes
 
 if TYPE_CHECKING:
-    from gateway.wire.direct import DirectCalls
+    from gateway.wire.direct import Direct
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class HttpFront:
         authenticate: Authenticate,
         probes: Probes,
         delivered: Callable[[list[str]], Awaitable[None]],
-        direct: DirectCalls | None = None,
+        direct: Direct | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
@@ -138,13 +138,13 @@ class HttpFront:
         if isinstance(message, Answer):
             return message
         exchange = Exchange(principal)
-        call = self._direct.plain(fields, message) if self._direct is not None else None
-        if call is None or self._direct is None:
+        plain = self._direct.plain(fields, message) if self._direct is not None else None
+        if plain is None or self._direct is None:
             standing = message.get("method") == _LISTEN
             await self._serve(scope, receive, send, exchange, body, standing=standing)
         else:
             client = scope["client"][0] if scope.get("client") else None
-            await self._record(await self._direct.answer(call, exchange, fields, client, receive, send))
+            await self._record(await self._direct.answer(plain, exchange, fields, client, receive, send))
         return None
 
     async def _principal(self, scope: Scope, fields: Fields) -> Principal | Answer:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mcp.server import ServerRequestContext
@@ -36,8 +37,52 @@ class Offering(Protocol):
         ...
 
     def catalogue_version(self, principal: Principal) -> str:
-        """Changes whenever a published tool does."""
+        """Names what this principal is offered: the same for two of them, or twice, only if that is the same."""
         ...
+
+
+class ToolList:
+    """The tools on offer, put into pages once for everybody who sees the same ones.
+
+    Args:
+        output_schemas: whether tools promise structured content; a client that is promised it and gets none throws the
+            answer away.
+    """
+
+    def __init__(self, gateway: Offering, *, output_schemas: bool) -> None:
+        self._gateway = gateway
+        self._output_schemas = output_schemas
+        self._pages: OrderedDict[str, Pages] = OrderedDict()
+        self._first: dict[str, bytes] = {}
+
+    def pages(self, principal: Principal) -> Pages:
+        """The tools that a principal may see, in the order of their names."""
+        version = self._gateway.catalogue_version(principal)
+        if version not in self._pages:
+            offered = sorted(self._gateway.offered(principal), key=lambda tool: tool.name)
+            self._pages[version] = paged([self._entry(tool) for tool in offered])
+            if len(self._pages) > _LISTINGS_KEPT:
+                self._first.pop(self._pages.popitem(last=False)[0], None)
+        return self._pages[version]
+
+    def first_page(self, principal: Principal, more: Mapping[str, Any]) -> bytes:
+        """The result of `tools/list` without a cursor, as JSON, with `more` members, which never change."""
+        pages = self.pages(principal)
+        version = self._gateway.catalogue_version(principal)
+        if version not in self._first:
+            result = {**page(pages, None), **more}
+            self._first[version] = json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
+        return self._first[version]
+
+    def _entry(self, tool: Published) -> dict[str, Any]:
+        listed = {
+            "name": tool.name,
+            "title": tool.title,
+            "description": tool.description,
+            "inputSchema": tool.input_schema,
+            "annotations": {"title": tool.title, **tool.annotations},
+        }
+        return listed | ({"outputSchema": tool.output_schema} if self._output_schemas else {})
 
 
 class Lists:
@@ -45,15 +90,13 @@ class Lists:
 
     Args:
         asking: the principal behind a request.
-        output_schemas: whether tools promise structured content; a client that is promised it and gets none throws the
-            answer away.
+        output_schemas: see `ToolList`.
     """
 
     def __init__(self, gateway: Offering, asking: Callable[[Context], Principal], *, output_schemas: bool) -> None:
         self._gateway = gateway
         self._asking = asking
-        self._output_schemas = output_schemas
-        self._of_tools: OrderedDict[tuple[str, tuple[str, ...]], Pages] = OrderedDict()
+        self._tools = ToolList(gateway, output_schemas=output_schemas)
 
     def serve(self, server: Server[Any]) -> None:
         """Register those lists that there is something for: a client asks for whatever a server says that it has."""
@@ -67,15 +110,8 @@ class Lists:
             server.add_request_handler(method, PaginatedRequestParams, handler)
 
     async def tools(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
-        """The tools, made once for everybody who sees the same ones."""
-        principal = self._asking(ctx)
-        offered = sorted(self._gateway.offered(principal), key=lambda tool: tool.name)
-        key = self._gateway.catalogue_version(principal), tuple(tool.name for tool in offered)
-        if key not in self._of_tools:
-            self._of_tools[key] = paged([self._tool(tool) for tool in offered])
-            if len(self._of_tools) > _LISTINGS_KEPT:
-                self._of_tools.popitem(last=False)
-        return page(self._of_tools[key], params.cursor)
+        """The tools."""
+        return page(self._tools.pages(self._asking(ctx)), params.cursor)
 
     async def resources(self, ctx: Context, params: PaginatedRequestParams) -> dict[str, Any]:
         """The resources that have a URI of their own."""
@@ -95,13 +131,3 @@ class Lists:
         offers = self._gateway.offers(self._asking(ctx), surface)
         entries = [offer.entry for offer in offers if offer.template is templates]
         return page(paged(entries), params.cursor, what)
-
-    def _tool(self, tool: Published) -> dict[str, Any]:
-        listed = {
-            "name": tool.name,
-            "title": tool.title,
-            "description": tool.description,
-            "inputSchema": tool.input_schema,
-            "annotations": {"title": tool.title, **tool.annotations},
-        }
-        return listed | ({"outputSchema": tool.output_schema} if self._output_schemas else {})

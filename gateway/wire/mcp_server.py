@@ -35,12 +35,12 @@ from gateway.tools.catalogue import UnknownTool
 from gateway.wire import questions
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
-from gateway.wire.direct import DirectCalls
+from gateway.wire.direct import Direct
 from gateway.wire.doors import Completing, Doors
 from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
-from gateway.wire.lists import Lists, Offering
+from gateway.wire.lists import Lists, Offering, ToolList
 from gateway.wire.notices import Notices
 from gateway.wire.results import input_required
 from gateway.wire.sessions import Session, Sessions, SessionServer
@@ -180,13 +180,13 @@ def build_server(
     return _server(face, Server if sessions is None else SessionServer, state_key)
 
 
-def direct_calls(
+def direct(
     gateway: Gateway, server: Server[Any], *, structured_content: bool = True, progress_seconds: float = 5.0
-) -> DirectCalls:
-    """What answers plain calls beside the app of `server`, in the same words; see `build_server`."""
-    calls = Calls(gateway.handle, gateway.tells_of_writes, structured_content=structured_content)
-    return DirectCalls(
-        calls,
+) -> Direct:
+    """What answers plain requests beside the app of `server`, in the same words; see `build_server`."""
+    return Direct(
+        Calls(gateway.handle, gateway.tells_of_writes, structured_content=structured_content),
+        ToolList(gateway, output_schemas=structured_content),
         gateway.talks,
         knows=gateway.knows,
         server_info=server.server_info_stamp,

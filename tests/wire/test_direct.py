@@ -109,6 +109,20 @@ def test_whatever_is_sent_is_answered_as_the_app_would(
     assert gateway.calls[:1] == gateway.calls[1:]
 
 
+@pytest.mark.parametrize("key", [BOT, "Bearer token-of-the-clerk"])
+@pytest.mark.parametrize("change", [{}, {"cursor": None}, {"cursor": "shop_lookup"}, {"cursor": "no"}, {"more": 1}])
+def test_a_list_is_the_same_as_the_apps(
+    gateway: Shop, ports: tuple[int, int], key: str, change: dict[str, Any]
+) -> None:
+    """A-7, V-5: each sees what it may see, whoever asked before, and a list that is longer goes on at its cursor."""
+    body = json.loads(call_body())
+    body |= {"method": "tools/list", "params": {"_meta": body["params"]["_meta"], **change}}
+    sent = request(json.dumps(body).encode(), mcp_method="tools/list", mcp_name="", authorization=key)
+    quick, app = (answered(port, sent) for port in ports)
+    assert quick == app
+    assert ("shop_refund" in quick[2]) is (key == BOT and quick[0] == 200)
+
+
 @pytest.mark.parametrize("name", ["mcp-name", "mcp-method", "mcp-protocol-version"])
 def test_a_routing_header_that_comes_twice_is_refused(gateway: Shop, ports: tuple[int, int], name: str) -> None:
     """S38: who reads the first and who reads the last would not see the same call."""

@@ -126,7 +126,7 @@ async def test_a_call_does_not_list_the_tools_behind_its_back(gateway: Shop, por
         await client.list_tools()
         before = gateway.listings
         await client.call_tool("shop_lookup", {"invoice": "inv_1"})
-    assert gateway.listings == before == 1
+    assert gateway.listings == before > 0
 
 
 async def test_the_call_carries_what_rode_beside_it(gateway: Shop, port: int) -> None:
