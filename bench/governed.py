@@ -104,7 +104,7 @@ def live(home: Home, past: int) -> None:
 
     def some(tx: Transaction) -> None:
         for number in islice(numbers, 5_000):
-            arguments = {"invoice": f"inv_past{number}", "cents": 1, "cause": "damaged"}
+            arguments = {"invoice": f"inv_{10**11 + number}", "cents": 1, "cause": "damaged"}
             key = Key(keyring.claim("past", str(number)), "derived")
             digest = keyring.claim("twin", str(number))
             args = tool.input_model.model_validate(arguments)

@@ -53,7 +53,6 @@ def process(core: int | None, *words: str) -> Iterator[tuple[int, dict[str, obje
         [sys.executable, "-m", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
         preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
     )
