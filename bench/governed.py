@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway import setup
-from gateway.equipment import load_catalogue, open_vault
 from gateway.bodies import Body
+from gateway.equipment import load_catalogue, open_vault
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import Action, Carried, Event, Key, Kind, Mode, Principal, State, Task, new_id
