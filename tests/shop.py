@@ -165,6 +165,8 @@ class Shop:
         if invoice == "announce":
             for callback in self._callbacks:
                 await callback()
+            for told in self._updated:
+                await told("shop://terms/inv_1")
         if invoice == "slow":
             await self._wait()
         if invoice == "counted" and call.client is not None:
