@@ -20,6 +20,7 @@ from yarl import URL
 from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
 
 if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -234,8 +235,10 @@ _under_way: ContextVar[_Attempt] = ContextVar("_under_way")
 
 
 class _NotingConnector(aiohttp.TCPConnector):
-    """Tells an attempt when it has a connection, new or kept. aiohttp's trace signals would tell it at ten times the
-    price."""
+    """Tells an attempt when it has a connection, new or kept, and keeps none that spoke without being asked.
+
+    aiohttp's trace signals would tell the first at ten times the price.
+    """
 
     async def connect(
         self,
@@ -246,3 +249,11 @@ class _NotingConnector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         _under_way.get().connected = True
         return connection
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        """A kept connection. What came on it since its last answer would be taken for the next one (I-7)."""
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is not None and not kept.protocol.should_close:
+                break
+            kept.close()
+        return kept

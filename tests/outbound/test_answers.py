@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from gateway.wire.exchange import turns_of_the_loop
 from tests.doorway import doorway, failure
 from tests.misbehaving import Act, close, hang, reply, reset, say, say_and_hang, wire
 
@@ -64,6 +65,27 @@ async def test_a_keep_alive_connection_that_closes_under_a_write_is_unknown(verb
         error = await failure(getattr(at.write(), verb)("/orders"))
         assert error.effect == "unknown"
         assert (upstream.connections, len(upstream.writes)) == (1, 1)
+
+
+@pytest.mark.parametrize("stale", [reply(400), reply(408), reply()])
+async def test_what_an_idle_connection_says_is_no_answer_to_the_next_request(stale: Act) -> None:
+    """I-7: servers put a 408 on a connection that they give up; taken for the next write's, it would be a lie."""
+    read, said = asyncio.Event(), asyncio.Event()
+
+    async def answer_twice(writer: asyncio.StreamWriter) -> bool:
+        await reply()(writer)
+        await read.wait()
+        await stale(writer)
+        said.set()
+        return True
+
+    async with wire(answer_twice, reply(body='{"n":1}')) as upstream, doorway(upstream.port) as at:
+        await at.read().get("/orders")
+        read.set()
+        await said.wait()
+        await turns_of_the_loop()
+        assert await at.write().post("/orders") == {"n": 1}
+        assert (upstream.connections, len(upstream.writes)) == (2, 1)
 
 
 async def test_a_refused_connection_is_not_sent() -> None:
