@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,7 +95,8 @@ async def test_a_note_is_written_with_whatever_comes_next(store: SqliteStore) ->
         assert (told if isinstance(told, int) else await told) == number
     store.note(lambda tx: tx.ledger.append(Event.KEY))
     store.close()
-    assert SqliteStore(store.path, seal).look(lambda tx: tx.ledger.head())[0] == 4
+    with closing(SqliteStore(store.path, seal)) as again:
+        assert again.look(lambda tx: tx.ledger.head())[0] == 4
 
 
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
