@@ -90,7 +90,7 @@ MAY_IMPORT = {
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
-_MCP = "mcp_server|direct|lists|doors|subscriptions|pages|watched|sessions|notices|questions"
+_MCP = "mcp_server|context|direct|lists|resources_prompts|subscriptions|pages|watched|sessions|notices|questions"
 
 HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",

@@ -202,7 +202,7 @@ class _Attempt:
     ) -> aiohttp.ClientResponse:
         try:
             return await handler(request)
-        except Exception as error:  # noqa: BLE001 - the same boundary as in handle_async_request
+        except Exception as error:  # noqa: BLE001 - the same boundary as in `send`
             failure = self.translate(error)
         raise failure  # outside of `except`, for the same reason as there
 

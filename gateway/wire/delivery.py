@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Send
 
-from gateway.wire.exchange import Exchange, turns_of_the_loop
+from gateway.wire.exchange import Exchange, turns_of_the_loop, until_gone
 
 
 class Delivery:
@@ -40,9 +40,8 @@ class Delivery:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def until_gone(self) -> None:
-        """Wait for the client to hang up."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        """Wait for the client to hang up, and let the app know."""
+        await until_gone(self._receive)
         self._gone.set()
 
     async def receive(self) -> Message:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
 from mcp.types.methods import validate_client_request
-from mcp_types import INVALID_PARAMS, SERVER_INFO_META_KEY
+from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 from starlette.types import Receive, Send
@@ -30,10 +30,12 @@ from gateway.telemetry.requests import Observed, Operation, observing, serving
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
-from gateway.wire.exchange import Exchange, still_there
+from gateway.wire.exchange import Exchange, still_there, until_gone
 from gateway.wire.fields import Fields
 from gateway.wire.http_answers import json_answer, raw_answer
+from gateway.wire.json_rpc import INVALID_PARAMS
 from gateway.wire.lists import ToolList
+from gateway.wire.signs_of_life import STEP, still_working
 
 _CALL: Final = "tools/call"
 _LIST: Final = "tools/list"
@@ -250,8 +252,7 @@ class _Stream:
                     await self._over.wait()
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(self._receive)
         self.left = True
         if self._serving is not None:
             self._serving.cancel()
@@ -259,14 +260,8 @@ class _Stream:
     def _sign_of_life(self) -> bytes:
         if self._token is None:
             return b": ping\r\n\r\n"
-        elapsed = round(time.monotonic() - self._begun, 1)
         self._signs += 1
-        # Progress may only grow, and this is none of the tool's own.
-        params = {
-            "progressToken": self._token,
-            "progress": self._signs / 1000,
-            "message": f"Still working after {elapsed:g} s.",
-        }
+        params = {"progressToken": self._token, "progress": self._signs * STEP, "message": still_working(self._begun)}
         return _event({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
 
 

@@ -36,6 +36,12 @@ async def turns_of_the_loop() -> None:
         await asyncio.sleep(0)
 
 
+async def until_gone(receive: Receive) -> None:
+    """Wait for the client, whose whole request was read, to hang up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def still_there(receive: Receive) -> bool:
     """Whether the client, whose whole request was read, has not hung up (semantics.md I-15).
 

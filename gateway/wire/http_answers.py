@@ -9,6 +9,8 @@ from math import ceil
 
 from starlette.types import Send
 
+from gateway.wire.json_rpc import of_http
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -38,12 +40,12 @@ def failure(
     Args:
         status: HTTP status.
         message: one sentence for whoever reads the client's log.
-        code: JSON-RPC code; by default -31000 less the status, outside the reserved range (semantics.md I-14).
+        code: see `json_rpc`; by default the one of the status.
         request_id: of the request that failed, when it could be read.
         retry_after: seconds.
         headers: more of them.
     """
-    error = {"code": -31_000 - status if code is None else code, "message": message}
+    error = {"code": of_http(status) if code is None else code, "message": message}
     extra = dict(headers or {}) | ({"retry-after": str(ceil(retry_after))} if retry_after is not None else {})
     return json_answer(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
 

@@ -24,6 +24,7 @@ from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
+from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR
 from gateway.wire.probes import Probes
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PARSE_ERROR: Final = -32700
-_INVALID_REQUEST: Final = -32600
-_HEADER_MISMATCH: Final = -32020
 _LISTEN: Final = "subscriptions/listen"
 _BODY_SECONDS: Final = 30.0
 _SINGLE_HEADERS: Final = frozenset(
@@ -124,7 +122,7 @@ class HttpFront:
         if scope["method"] not in methods:
             return failure(405, "Send MCP messages with POST.", headers={"allow": ", ".join(methods)})
         for name in fields.repeated & _SINGLE_HEADERS:
-            return failure(400, f"The header {name} appears more than once.", code=_INVALID_REQUEST)
+            return failure(400, f"The header {name} appears more than once.", code=INVALID_REQUEST)
         principal = await self._principal(scope, fields)
         if isinstance(principal, Answer):
             return principal
@@ -226,19 +224,19 @@ def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:
     try:
         message = loads(body)
     except BadJson as error:
-        return failure(400, str(error), code=_PARSE_ERROR)
+        return failure(400, str(error), code=PARSE_ERROR)
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return failure(400, "Send exactly one JSON-RPC 2.0 object.", code=_INVALID_REQUEST)
+        return failure(400, "Send exactly one JSON-RPC 2.0 object.", code=INVALID_REQUEST)
     request_id = message.get("id")
     if "id" in message and (isinstance(request_id, bool) or not isinstance(request_id, (str, int))):
-        return failure(400, "`id` must be a string or an integer.", code=_INVALID_REQUEST)
+        return failure(400, "`id` must be a string or an integer.", code=INVALID_REQUEST)
     params = message.get("params", {})
     if not isinstance(params, dict):
-        return failure(400, "`params` must be an object.", code=_INVALID_REQUEST, request_id=request_id)
+        return failure(400, "`params` must be an object.", code=INVALID_REQUEST, request_id=request_id)
     if "method" in message and not isinstance(message["method"], str):
-        return failure(400, "`method` must be a string.", code=_INVALID_REQUEST, request_id=request_id)
+        return failure(400, "`method` must be a string.", code=INVALID_REQUEST, request_id=request_id)
     if not {"method", "result", "error"} & message.keys():
-        return failure(400, "`method` is missing.", code=_INVALID_REQUEST, request_id=request_id)
+        return failure(400, "`method` is missing.", code=INVALID_REQUEST, request_id=request_id)
     return _misnamed(fields, message, params) or message
 
 
@@ -248,5 +246,5 @@ def _misnamed(fields: Fields, message: dict[str, Any], params: dict[str, Any]) -
         # The SDK decodes and compares encoded names itself.
         if value is not None and isinstance(said, str) and value != said and not value.startswith("=?"):
             text = f"The header {header} does not agree with the body."
-            return failure(400, text, code=_HEADER_MISMATCH, request_id=message.get("id"))
+            return failure(400, text, code=HEADER_MISMATCH, request_id=message.get("id"))
     return None

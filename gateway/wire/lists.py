@@ -7,26 +7,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp_types import PaginatedRequestParams
 
 from gateway.model import Principal, Surface
 from gateway.tools.offers import Offer
 from gateway.tools.published import Published
+from gateway.wire.context import Context
 from gateway.wire.pages import Pages, page, paged
 
 _LISTINGS_KEPT: Final = 64
 
-Context = ServerRequestContext[Any, Any]
-
 
 class Offering(Protocol):
     """What the gateway tells of itself."""
-
-    def surfaces(self) -> frozenset[Surface]:
-        """What there is at all, for somebody."""
-        ...
 
     def offered(self, principal: Principal) -> Sequence[Published]:
         """The tools this principal may see."""
@@ -98,9 +92,8 @@ class Lists:
         self._asking = asking
         self._tools = ToolList(gateway, output_schemas=output_schemas)
 
-    def serve(self, server: Server[Any]) -> None:
+    def serve(self, server: Server[Any], surfaces: frozenset[Surface]) -> None:
         """Register those lists that there is something for: a client asks for whatever a server says that it has."""
-        surfaces = self._gateway.surfaces()
         handlers = {"tools/list": self.tools}
         if Surface.RESOURCE in surfaces:
             handlers |= {"resources/list": self.resources, "resources/templates/list": self.templates}

@@ -10,22 +10,18 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
-    INVALID_PARAMS,
-    PARSE_ERROR,
     CallToolRequestParams,
     EmptyResult,
     ErrorData,
     JSONRPCError,
     SetLevelRequestParams,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp
 
 from gateway import __version__
@@ -35,13 +31,15 @@ from gateway.tools.catalogue import UnknownTool
 from gateway.wire import questions
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
+from gateway.wire.context import Context, modern
 from gateway.wire.direct import Direct
-from gateway.wire.doors import Completing, Doors
 from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
+from gateway.wire.json_rpc import INVALID_PARAMS, PARSE_ERROR
 from gateway.wire.lists import Lists, Offering, ToolList
 from gateway.wire.notices import Notices
+from gateway.wire.resources_prompts import Completing, ResourcesAndPrompts
 from gateway.wire.results import input_required
 from gateway.wire.sessions import Session, Sessions, SessionServer
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
@@ -49,9 +47,6 @@ from gateway.wire.subscriptions import Changing, Subscriptions
 from gateway.wire.watched import Watched
 
 logger = logging.getLogger(__name__)
-
-
-Context = ServerRequestContext[Any, Any]
 
 
 class Gateway(Offering, Completing, Changing, Protocol):
@@ -105,8 +100,9 @@ class _Face:
     def serve(self, server: Server[Any]) -> None:
         # Registered here and not by the SDK's own parameters, because these results are ready dicts.
         server.add_request_handler("tools/call", CallToolRequestParams, self.call_tool)
-        Lists(self._gateway, self.principal, output_schemas=self._structured).serve(server)
-        Doors(self._gateway, self).serve(server)
+        surfaces = self._gateway.surfaces()
+        Lists(self._gateway, self.principal, output_schemas=self._structured).serve(server, surfaces)
+        ResourcesAndPrompts(self._gateway, self).serve(server, surfaces)
         self._subscriptions.serve(server)
         if isinstance(server, SessionServer):
             server.add_request_handler("logging/setLevel", SetLevelRequestParams, self.set_level)
@@ -142,7 +138,7 @@ class _Face:
             assert ctx.request is not None
             exchange = ctx.request.scope["state"][EXCHANGE]
         assert isinstance(exchange, Exchange)
-        if exchange.session is not None and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        if exchange.session is not None and not modern(ctx):
             exchange.session.line = ctx.session
         return exchange
 

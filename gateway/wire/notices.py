@@ -9,25 +9,23 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import anyio
-from mcp.server import ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway.caller import LEVELS, Level
 from gateway.model import Call, Outcome
 from gateway.wire import questions
 from gateway.wire.calls import Handle
+from gateway.wire.context import Context, modern
 from gateway.wire.sessions import Session
+from gateway.wire.signs_of_life import STEP, still_working
 
 _QUEUED: Final = 64
 _LAST_WORDS_SECONDS: Final = 1.0
 """How long an answer waits for what was said before it."""
-_A_SIGN: Final = 0.001
-"""Progress may only grow, and a sign of life should not look like any of the tool's own."""
 
 Send = Callable[[ServerSession], Awaitable[None]]
 
@@ -41,14 +39,14 @@ class Notices:
         every: seconds between two signs of life, for a client that asked for progress.
     """
 
-    def __init__(self, ctx: ServerRequestContext[Any, Any], session: Session | None, *, every: float) -> None:
+    def __init__(self, ctx: Context, session: Session | None, *, every: float) -> None:
         self._ctx = ctx
         self._line = ctx.session
         self._request = ctx.request_id
         self._every = every
         self._can = questions.askable(ctx)
         self._progress_asked = bool({"progressToken", "progress_token"} & (ctx.meta or {}).keys())
-        self._log = None if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else session
+        self._log = None if modern(ctx) else session
         self._queue: asyncio.Queue[Send] = asyncio.Queue(_QUEUED)
         self._sender: asyncio.Task[None] | None = None
         self._over = False
@@ -92,11 +90,10 @@ class Notices:
 
     async def _tick(self) -> None:
         """Say that the call is alive, so that a client's idle timeout starts anew; a quick call sends none."""
-        started = time.monotonic()
+        begun = time.monotonic()
         while True:
             await asyncio.sleep(self._every)
-            elapsed = round(time.monotonic() - started, 1)
-            self.progress((self._last or 0.0) + _A_SIGN, self._total, f"Still working after {elapsed:g} s.")
+            self.progress((self._last or 0.0) + STEP, self._total, still_working(begun))
 
     def _say(self, send: Send) -> None:
         if self._over:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
 
 from gateway.tools.portable import compact_size
+from gateway.wire.json_rpc import INVALID_PARAMS
 
 MAX_PAGE_BYTES: Final = 1_000_000
 """Of the entries in one answer: the Python SDK's client gives up on an event of 1 MiB. Many clients read one page."""

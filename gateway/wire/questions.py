@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from mcp.server import ServerRequestContext
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types import (
-    MISSING_REQUIRED_CLIENT_CAPABILITY,
     ClientCapabilities,
     CreateMessageRequest,
     CreateMessageResult,
@@ -24,11 +22,12 @@ from mcp_types import (
     ListRootsRequest,
     ListRootsResult,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 from gateway.model import Call, Outcome, Principal
 from gateway.wire.calls import Handle
+from gateway.wire.context import Context, modern
+from gateway.wire.json_rpc import CAPABILITY_MISSING
 
 STATE_SECONDS: Final = 600.0
 """How long the state that a client carries is good for: as long as a question stays open."""
@@ -42,13 +41,11 @@ _METHODS: Final[dict[str, tuple[Any, type[BaseModel]]]] = {
     "roots/list": (ListRootsRequest, ListRootsResult),
 }
 
-Context = ServerRequestContext[Any, Any]
-
 
 def askable(ctx: Context) -> frozenset[str]:
     """What the client of a request can be asked: what it declares and, over a session, what can reach it."""
     declared = ctx.session.client_capabilities
-    if declared is None or not (_modern(ctx) or ctx.session.can_send_request):
+    if declared is None or not (modern(ctx) or ctx.session.can_send_request):
         return frozenset()
     return frozenset(name for name in ("elicitation", "sampling", "roots") if _declares(declared, name))
 
@@ -58,7 +55,7 @@ async def answered(handle: Handle, ctx: Context, call: Call) -> Outcome:
 
     In the modern era an outcome that asks is the client's to answer; over a session it is put here, until none is left.
     """
-    if _modern(ctx):
+    if modern(ctx):
         return await handle(_continuing(ctx, call))
     outcome = await handle(call)
     while outcome.asks:
@@ -71,11 +68,11 @@ def refuse_undeclared(ctx: Context, outcome: Outcome) -> None:
     """Tell a modern client what it would have had to declare.
 
     Raises:
-        MCPError: -32021.
+        MCPError: `CAPABILITY_MISSING`.
     """
-    if outcome.lacks and _modern(ctx):
+    if outcome.lacks and modern(ctx):
         needed: dict[str, dict[str, Any]] = {"requiredCapabilities": {name: {} for name in outcome.lacks}}
-        raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, outcome.message or "", needed)
+        raise MCPError(CAPABILITY_MISSING, outcome.message or "", needed)
 
 
 def sealing(key: bytes | None, principal: Callable[[Context], Principal]) -> RequestStateBoundary:
@@ -128,7 +125,3 @@ def _declares(declared: ClientCapabilities, name: str) -> bool:
         # Who names a mode has only that; who names none has forms, as all had before there were modes.
         return declared.elicitation.form is not None or declared.elicitation.url is None
     return getattr(declared, name) is not None
-
-
-def _modern(ctx: Context) -> bool:
-    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS

@@ -6,14 +6,10 @@ from typing import Any, Final
 
 from gateway.model import Outcome
 from gateway.tools.envelope import as_text, shown, to_wire, whole
+from gateway.wire.json_rpc import INVALID_PARAMS, NOT_DONE
 
 META_ACTION: Final = "com.holdgate/action-id"
 """Under this name `_meta` holds the action of a resource that was read, or of a prompt: it may be cited as evidence."""
-NOT_DONE: Final = -31_000
-"""The JSON-RPC error of a resource or a prompt that was not handed over; outside what JSON-RPC reserves (I-14)."""
-NOT_FOUND: Final = -32_002
-"""What the revisions before 2026-07-28 say of a resource that there is not."""
-_INVALID_PARAMS: Final = -32_602
 
 
 def call_result(outcome: Outcome, *, structured_content: bool = True) -> dict[str, Any]:
@@ -56,7 +52,7 @@ def error_of(outcome: Outcome) -> tuple[int, str, dict[str, Any]]:
     The message says it all, for clients that show nothing else; the data is the envelope.
     """
     envelope = to_wire(outcome)
-    code = _INVALID_PARAMS if outcome.code == "invalid_arguments" else NOT_DONE
+    code = INVALID_PARAMS if outcome.code == "invalid_arguments" else NOT_DONE
     why = outcome.code or outcome.status
     said = " ".join([f"{why}:", *(envelope[part] for part in ("message", "next") if part in envelope)])
     return code, said if outcome.action_id in said else f"{said} ({outcome.action_id})", envelope

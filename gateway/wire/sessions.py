@@ -24,10 +24,10 @@ from gateway.caller import Level
 from gateway.model import Principal, new_id
 from gateway.wire.exchange import EXCHANGE
 from gateway.wire.http_answers import failure
+from gateway.wire.json_rpc import INVALID_REQUEST
 
 _SESSION: Final = "mcp-session-id"
 _VERSION: Final = "mcp-protocol-version"
-_INVALID_REQUEST: Final = -32600
 _TELLING_SECONDS: Final = 2.0
 """How long one client that does not read may keep an announcement waiting."""
 
@@ -92,7 +92,7 @@ class Sessions:
         session = self._of(exchange.principal, key)
         if session is None and key is not None:
             message = "There is no such session. Send `initialize` to open one."
-            await failure(404, message, code=_INVALID_REQUEST).send(send)
+            await failure(404, message, code=INVALID_REQUEST).send(send)
             return
         if session is None:
             message = f"This principal has {self._per_principal} sessions open. End one with DELETE, or wait."

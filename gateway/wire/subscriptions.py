@@ -11,7 +11,6 @@ from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 import anyio.lowlevel
-from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
@@ -33,8 +32,10 @@ from mcp_types import (
 
 from gateway.model import Call, Outcome, Principal, Surface
 from gateway.tools.catalogue import UnknownTool
+from gateway.wire.context import Context
 from gateway.wire.exchange import Exchange
-from gateway.wire.results import NOT_DONE, NOT_FOUND, error_of
+from gateway.wire.json_rpc import NOT_DONE, NOT_FOUND
+from gateway.wire.results import error_of
 from gateway.wire.sessions import Session, SessionServer, announce
 
 MAX_WATCHED: Final = 100
@@ -46,8 +47,6 @@ _CHANGED: Final[Mapping[Surface, tuple[ServerEvent, Callable[[ServerSession], Aw
     Surface.PROMPT: (PromptsListChanged(), ServerSession.send_prompt_list_changed),
 }
 """How a changed list is announced: to who listens, and to sessions."""
-
-Context = ServerRequestContext[Any, Any]
 
 
 class Changing(Protocol):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mcp.server import ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from gateway.telemetry.metrics import UNKNOWN_TOOL
 from gateway.telemetry.requests import Operation, observing, serving
+from gateway.wire.context import Context
+from gateway.wire.json_rpc import INVALID_PARAMS
 
 
 class Watched(ServerMiddleware[Any]):
@@ -26,7 +26,7 @@ class Watched(ServerMiddleware[Any]):
     def __init__(self, knows: Callable[[str], bool]) -> None:
         self._knows = knows
 
-    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Serve one message."""
         if not observing():
             return await call_next(ctx)
@@ -43,7 +43,7 @@ class Watched(ServerMiddleware[Any]):
                 observed.error = "tool_error"
             return result
 
-    def _operation(self, ctx: ServerRequestContext[Any, Any]) -> Operation:
+    def _operation(self, ctx: Context) -> Operation:
         request = ctx.request
         client = request.client if request is not None else None
         return Operation(
@@ -57,6 +57,6 @@ class Watched(ServerMiddleware[Any]):
             headers=request.headers if request is not None else {},
         )
 
-    def _tool(self, ctx: ServerRequestContext[Any, Any]) -> str:
+    def _tool(self, ctx: Context) -> str:
         name = (ctx.params or {}).get("name")
         return name if isinstance(name, str) and self._knows(name) else UNKNOWN_TOOL

@@ -1,4 +1,4 @@
-"""Resources, prompts and completions: other doors to the same road, which is decided and recorded like a tool's.
+"""Resources, prompts and completions: the road that tools go, decided and recorded like theirs.
 
 What a caller may not see is not listed, and asking for it is answered like asking for what there is not (T-5, A-7).
 """
@@ -9,38 +9,30 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from mcp.server import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
     CompleteRequestParams,
     GetPromptRequestParams,
     PromptReference,
     ReadResourceRequestParams,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from gateway.errors import Refusal
 from gateway.model import Outcome, Principal, Status, Surface
 from gateway.tools.catalogue import UnknownTool
 from gateway.tools.offers import MAX_COMPLETIONS
-from gateway.wire.results import NOT_DONE, NOT_FOUND, error_of, input_required, prompt_result, read_result
+from gateway.wire.context import Context, modern
+from gateway.wire.json_rpc import INTERNAL_ERROR, INVALID_PARAMS, NOT_DONE, NOT_FOUND
+from gateway.wire.results import error_of, input_required, prompt_result, read_result
 
 logger = logging.getLogger(__name__)
-
-Context = ServerRequestContext[Any, Any]
 
 _MAX_BEGUN: Final = 1_000
 
 
 class Completing(Protocol):
     """What the gateway completes."""
-
-    def surfaces(self) -> frozenset[Surface]:
-        """What there is at all, for somebody."""
-        ...
 
     def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
         """Values for an argument of a resource, by its template, or of a prompt.
@@ -68,16 +60,15 @@ class Road(Protocol):
         ...
 
 
-class Doors:
+class ResourcesAndPrompts:
     """The handlers of what is not a tool."""
 
     def __init__(self, gateway: Completing, road: Road) -> None:
         self._gateway = gateway
         self._road = road
 
-    def serve(self, server: Server[Any]) -> None:
+    def serve(self, server: Server[Any], surfaces: frozenset[Surface]) -> None:
         """Register those that there is something for."""
-        surfaces = self._gateway.surfaces()
         if Surface.RESOURCE in surfaces:
             server.add_request_handler("resources/read", ReadResourceRequestParams, self.read)
         if Surface.PROMPT in surfaces:
@@ -90,7 +81,7 @@ class Doors:
         try:
             outcome = await self._road.carry(ctx, Surface.RESOURCE, params.uri, {})
         except UnknownTool as unknown:
-            code = INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else NOT_FOUND
+            code = INVALID_PARAMS if modern(ctx) else NOT_FOUND
             raise MCPError(code, unknown.message, {"uri": params.uri}) from None
         return input_required(outcome) if outcome.asks else read_result(_done(outcome), params.uri)
 
