@@ -30,8 +30,8 @@ from gateway.model import (
     Verdict,
     new_id,
 )
+from gateway.policy.inquiry import Inquiry
 from gateway.policy.live import LivePolicy
-from gateway.policy.question import Question
 from gateway.repeats import Prior
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
@@ -138,7 +138,7 @@ class Pipeline:
         self._see(principal, self._catalogue.find(call), call.surface, call.tool)
         action = await self._identifier.identify(call, self._catalogue.resolve(call))
         with phase("decide", action):
-            decision = policy.decide(await self.question(action, self._store.now()))
+            decision = policy.decide(await self.inquiry(action, self._store.now()))
         metrics.decided(action, decision)
         if decision.verdict is Verdict.DENY:
             raise Refusal(decision.code, decision.message, rules=tuple(rule.id for rule in decision.rules))
@@ -164,9 +164,9 @@ class Pipeline:
         self._throttle.admit((everything, *policy.rates(principal, tool.name)))
         return tool
 
-    async def question(self, action: Action, at: int) -> Question:
+    async def inquiry(self, action: Action, at: int) -> Inquiry:
         """What policy is asked about an action, with the evidence as the ledger knew it at the moment `at` (ms)."""
-        return Question(
+        return Inquiry(
             principal=action.principal,
             tool=action.tool,
             arguments=action.arguments,

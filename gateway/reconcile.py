@@ -155,8 +155,8 @@ class Reconciler:
 
     async def _execute_recalled(self, hold: HoldRow, row: ActionRow, action: Action) -> None:
         """Decide again, look again, consume, run (semantics.md H-3, H-4)."""
-        question = await self._pipeline.question(action, row.received_at)
-        decision = self._policy.current.decide(question)
+        inquiry = await self._pipeline.inquiry(action, row.received_at)
+        decision = self._policy.current.decide(inquiry)
         shown = None
         if action.tool.previewer is not None:
             shown = await self._executor.show(action, await self._admission.permit_look(action))

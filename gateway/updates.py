@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from gateway.errors import HoldgateError
 from gateway.model import Action, Call, Principal, Surface, Verdict
+from gateway.policy.inquiry import Inquiry
 from gateway.policy.live import LivePolicy
-from gateway.policy.question import Question
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.tools.catalogue import Catalogue
@@ -50,8 +50,8 @@ class Updates:
             return False
         try:
             resolved = self._catalogue.resolve(call)
-            question = Question(principal, tool, resolved.arguments, resolved.given, None, (), "")
-            if policy.decide(question).verdict is not Verdict.ALLOW:
+            inquiry = Inquiry(principal, tool, resolved.arguments, resolved.given, None, (), "")
+            if policy.decide(inquiry).verdict is not Verdict.ALLOW:
                 return False
 
             def stands(tx: Transaction) -> bool:

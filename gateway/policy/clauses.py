@@ -13,10 +13,10 @@ from gateway.model import ApprovalTerms, Evidence, Principal, RuleRef, Verdict
 from gateway.policy.arguments import shown
 from gateway.policy.conditions import equal, test
 from gateway.policy.document import AppliesTo, EvidenceNeed, PolicyDocument, Rule, ToolTerms, Who
+from gateway.policy.inquiry import Inquiry, argument
 from gateway.policy.notation import spoken
-from gateway.policy.question import Question, argument
 
-Bites = Callable[[Question], bool]
+Bites = Callable[[Inquiry], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _terms(writer: _Writer, terms: ToolTerms, tool: Tool) -> Iterator[Clause]:
             yield writer.deny(
                 "require.reason",
                 "a `reason` is required",
-                lambda question: not (question.reason and question.reason.strip()),
+                lambda inquiry: not (inquiry.reason and inquiry.reason.strip()),
                 "require",
                 index,
                 code="needs_reason",
@@ -141,8 +141,8 @@ def _terms(writer: _Writer, terms: ToolTerms, tool: Tool) -> Iterator[Clause]:
 def _when(field: str, operator: str, operand: Any) -> Bites:
     holds, path = test(operator, operand), tuple(field.split("."))
     if len(path) == 1:
-        return lambda question: holds(question.arguments.get(field))
-    return lambda question: holds(argument(question.arguments, path))
+        return lambda inquiry: holds(inquiry.arguments.get(field))
+    return lambda inquiry: holds(argument(inquiry.arguments, path))
 
 
 def _allowed_fields(writer: _Writer, allowed: tuple[str, ...], tool: Tool) -> Clause:
@@ -152,7 +152,7 @@ def _allowed_fields(writer: _Writer, allowed: tuple[str, ...], tool: Tool) -> Cl
     return writer.deny(
         "allowed_fields",
         f"of the optional arguments only {names} may be given",
-        lambda question: not refused.isdisjoint(question.given),
+        lambda inquiry: not refused.isdisjoint(inquiry.given),
         "allowed_fields",
     )
 
@@ -169,16 +169,16 @@ def _asked(need: EvidenceNeed) -> str:
 def _lacks(need: EvidenceNeed) -> Bites:
     pairs = [(tuple(own.split(".")), other) for own, other in need.pairs]
 
-    def fits(read: Evidence, question: Question) -> bool:
-        if read.tool != need.evidence or read.task != question.task_id or not 0 <= read.age <= need.within:
+    def fits(read: Evidence, inquiry: Inquiry) -> bool:
+        if read.tool != need.evidence or read.task != inquiry.task_id or not 0 <= read.age <= need.within:
             return False
-        own = [argument(question.arguments, path) for path, _ in pairs]
+        own = [argument(inquiry.arguments, path) for path, _ in pairs]
         return all(
             value is not None and equal(value, read.fields.get(other))
             for value, (_, other) in zip(own, pairs, strict=True)
         )
 
-    return lambda question: not any(fits(read, question) for read in question.evidence)
+    return lambda inquiry: not any(fits(read, inquiry) for read in inquiry.evidence)
 
 
 def _rule(document: Document[PolicyDocument], index: int, rule: Rule) -> Clause:
@@ -191,8 +191,8 @@ def _rule(document: Document[PolicyDocument], index: int, rule: Rule) -> Clause:
         for operator, operand in conditions.tests.items()
     ]
 
-    def bites(question: Question) -> bool:
-        return (whom is None or whom(question.principal)) and all(holds(question) for holds in tests)
+    def bites(inquiry: Inquiry) -> bool:
+        return (whom is None or whom(inquiry.principal)) and all(holds(inquiry) for holds in tests)
 
     because = rule.because.strip().rstrip(".")
     if rule.then == "deny":

@@ -14,7 +14,7 @@ from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Ra
 from gateway.policy import budgets
 from gateway.policy.clauses import Clause, clauses, covers, matcher
 from gateway.policy.document import Budgets, PolicyDocument, ToolBudget
-from gateway.policy.question import Question
+from gateway.policy.inquiry import Inquiry
 
 _CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_needed": 3}
 """What is told first: there is no point in looking for evidence for what is not permitted."""
@@ -62,10 +62,10 @@ class Policy:
         self.visible = lru_cache(maxsize=_PRINCIPALS)(self._visible)
         """The tools that a principal may call at all: granted by a policy, and not denied outright by any."""
 
-    def decide(self, question: Question) -> Decision:
+    def decide(self, inquiry: Inquiry) -> Decision:
         """What the policies say of a call. Never raises: what cannot be evaluated is denied."""
         try:
-            return self._decide(question)
+            return self._decide(inquiry)
         except Exception as error:  # noqa: BLE001 - the stated boundary: an evaluation error denies, whatever it is
             name = type(error).__name__
             ref = RuleRef("holdgate/evaluation-error", Verdict.DENY, 0, f"a rule could not be evaluated ({name})")
@@ -86,10 +86,10 @@ class Policy:
             if say.rate and say.applies(principal)
         )
 
-    def _decide(self, question: Question) -> Decision:
-        name = question.tool.name
-        says = [say for say in self._says.get(name, ()) if say.applies(question.principal)]
-        bitten = [clause for say in says for clause in say.clauses if clause.bites(question)]
+    def _decide(self, inquiry: Inquiry) -> Decision:
+        name = inquiry.tool.name
+        says = [say for say in self._says.get(name, ()) if say.applies(inquiry.principal)]
+        bitten = [clause for say in says for clause in say.clauses if clause.bites(inquiry)]
         grants = [say.grant for say in says if say.grant]
         if denials := [clause for clause in bitten if clause.ref.verdict is Verdict.DENY]:
             code = min((clause.code for clause in denials), key=_CODES.__getitem__)
@@ -98,7 +98,7 @@ class Policy:
                 Verdict.DENY, code, _rules(told), f"Policy does not allow this call: {_because(told)}."
             )
         if not grants:
-            message = f"No policy lets {question.principal.id} call {name}."
+            message = f"No policy lets {inquiry.principal.id} call {name}."
             return self._verdict(Verdict.DENY, "not_permitted", (), message)
         verdict, code, message = Verdict.ALLOW, "allowed", "Policy allows this call."
         rules, approval = tuple(sorted(grants, key=_by_name)), None
@@ -114,7 +114,7 @@ class Policy:
             rules=rules,
             policy_hash=self.hash,
             approval=approval,
-            charges=budgets.charges(question, wholes, [own for say in says for own in say.own]),
+            charges=budgets.charges(inquiry, wholes, [own for say in says for own in say.own]),
             limits=budgets.limits(wholes),
             repeat_window=max((say.repeat_window for say in says if say.repeat_window), default=None),
             on_exceeded=min((whole.on_exceeded for whole in wholes if whole.on_exceeded), default=None),

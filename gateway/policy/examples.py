@@ -14,7 +14,7 @@ from gateway.errors import StartupError
 from gateway.model import Decision, Evidence, Principal
 from gateway.policy.decide import Policy
 from gateway.policy.document import Example, PolicyDocument
-from gateway.policy.question import Question, argument
+from gateway.policy.inquiry import Inquiry, argument
 
 _TASK = "tsk_example"
 
@@ -51,7 +51,7 @@ def _run(document: Document[PolicyDocument], index: int, policy: Policy, tools: 
         problem = document.problem(f"No tool is named {example.call}.", "examples", index, "call")
     else:
         try:
-            decision = policy.decide(_question(example, tool, policy))
+            decision = policy.decide(_inquiry(example, tool, policy))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
@@ -69,12 +69,12 @@ def _run(document: Document[PolicyDocument], index: int, policy: Policy, tools: 
     return ExampleResult(example, str(document.path), line, decision, problem)
 
 
-def _question(example: Example, tool: Tool, policy: Policy) -> Question:
+def _inquiry(example: Example, tool: Tool, policy: Policy) -> Inquiry:
     args = tool.input_model.model_validate_json(json.dumps(example.args))
     arguments = args.model_dump(mode="json")
     who = example.who
     reason = example.reason or (None if "reason" in example.without else "an example")
-    return Question(
+    return Inquiry(
         principal=Principal(
             tenant="example",
             id=who.principal,

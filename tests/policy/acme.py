@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from gateway.connector import Connector, Input, Output, Preview, Risk, Tool, Upstream
 from gateway.model import Evidence, Kind, Principal
-from gateway.policy import Question
+from gateway.policy import Inquiry
 
 billing = Connector("billing", base_url="https://billing.internal")
 crm = Connector("crm", base_url="https://crm.internal")
@@ -104,11 +104,11 @@ def ask(
     reason: str | None = "the customer paid twice",
     evidence: tuple[Evidence, ...] = (READ,),
     task: str = TASK,
-) -> Question:
-    """A question as the gateway asks it: arguments validated and completed."""
+) -> Inquiry:
+    """An inquiry as the gateway asks it: arguments validated and completed."""
     model = TOOLS[tool].input_model
     args = model.model_validate(dict(arguments))
-    return Question(
+    return Inquiry(
         principal=principal,
         tool=TOOLS[tool],
         arguments=args.model_dump(mode="json"),

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.documents import parse
 from gateway.model import ApprovalFactor, ApprovalTerms, BudgetCharge, Kind, Principal, Rate, Verdict
-from gateway.policy import Policy, Question
+from gateway.policy import Inquiry, Policy
 from gateway.policy.document import PolicyDocument
 from tests.policy.acme import BOT, READ, REFUND, TOOLS, ask
 from tests.policy.conftest import Write
@@ -56,8 +56,8 @@ def test_what_no_policy_grants_is_denied(policy: Write) -> None:
     """No match is deny: a tool that is not named, a principal to whom no policy applies."""
     loaded = policy(SUPPORT)
     stranger = replace(BOT, groups=frozenset({"sales"}))
-    for question in (ask("ops_adjust", {"amount": 1}), ask(principal=stranger)):
-        decision = loaded.decide(question)
+    for inquiry in (ask("ops_adjust", {"amount": 1}), ask(principal=stranger)):
+        decision = loaded.decide(inquiry)
         assert (decision.verdict, decision.code) == (Verdict.DENY, "not_permitted")
         assert "No policy lets bot call" in decision.message
 
@@ -292,10 +292,10 @@ def test_deny_beats_hold_beats_allow(policy: Write) -> None:
         else f"policy: p-{word}\napplies_to: {{kinds: [agent]}}\ntools: {{ops_adjust: {word}}}\n"
         for word in ("allow", "hold", "deny")
     ]
-    question = ask("ops_adjust", {"amount": 1})
-    assert policy(*texts[:1]).decide(question).verdict is Verdict.ALLOW
-    assert policy(*texts[:2]).decide(question).verdict is Verdict.HOLD
-    assert policy(*texts).decide(question).verdict is Verdict.DENY
+    inquiry = ask("ops_adjust", {"amount": 1})
+    assert policy(*texts[:1]).decide(inquiry).verdict is Verdict.ALLOW
+    assert policy(*texts[:2]).decide(inquiry).verdict is Verdict.HOLD
+    assert policy(*texts).decide(inquiry).verdict is Verdict.DENY
 
 
 def test_budgets_become_charges(policy: Write) -> None:
@@ -348,8 +348,8 @@ def test_what_cannot_be_evaluated_is_denied(policy: Write) -> None:
         replace(whole, arguments=None),  # type: ignore[arg-type]
         replace(whole, evidence=None),  # type: ignore[arg-type]
     ]
-    for question in broken:
-        decision = policy(SUPPORT.replace("    min: {cents: 100}\n", "")).decide(question)
+    for inquiry in broken:
+        decision = policy(SUPPORT.replace("    min: {cents: 100}\n", "")).decide(inquiry)
         assert (decision.verdict, decision.code) == (Verdict.DENY, "not_permitted")
         assert decision.rules[0].id == "holdgate/evaluation-error"
 
@@ -392,8 +392,8 @@ def test_a_tool_that_the_policy_was_not_compiled_for_is_denied(policy: Write) ->
     """What was added after the check is not granted."""
     loaded = policy("policy: p\napplies_to: {kinds: [agent]}\ntools: {ops_adjust: allow}\n")
     unknown = replace(TOOLS["ops_adjust"], name="ops_other")
-    question: Question = replace(ask("ops_adjust", {"amount": 1}), tool=unknown)
-    assert loaded.decide(question).verdict is Verdict.DENY
+    inquiry: Inquiry = replace(ask("ops_adjust", {"amount": 1}), tool=unknown)
+    assert loaded.decide(inquiry).verdict is Verdict.DENY
 
 
 def test_an_absent_argument_is_the_same_as_nothing(policy: Write) -> None:
@@ -415,10 +415,10 @@ def test_a_hold_that_nobody_could_approve_is_denied() -> None:
     nobody = b"policy: p\napplies_to: {kinds: [agent]}\ntools: {ops_adjust: hold}\n"
     somebody = nobody.replace(b"policy: p", b"policy: q\napproval: {from: [finance]}")
     documents = [parse(text, PolicyDocument, Path("p.yaml")) for text in (nobody, somebody)]
-    question = ask("ops_adjust", {"amount": 1})
-    verdicts = [Policy(unchecked, TOOLS).decide(question).verdict for unchecked in (documents, documents[:1])]
+    inquiry = ask("ops_adjust", {"amount": 1})
+    verdicts = [Policy(unchecked, TOOLS).decide(inquiry).verdict for unchecked in (documents, documents[:1])]
     assert verdicts == [Verdict.DENY, Verdict.DENY]
-    assert Policy(documents[1:], TOOLS).decide(question).verdict is Verdict.HOLD
+    assert Policy(documents[1:], TOOLS).decide(inquiry).verdict is Verdict.HOLD
 
 
 def test_of_two_repeat_windows_the_longer_counts(policy: Write) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.documents import parse
 from gateway.model import Decision, Evidence, Kind, Principal, Verdict
-from gateway.policy import Policy, Question
+from gateway.policy import Inquiry, Policy
 from gateway.policy.document import PolicyDocument
 from tests.policy.acme import READ, REFUND, TASK, TOOLS
 
@@ -61,7 +61,7 @@ budgets = st.fixed_dictionaries(
 )
 files = st.lists(st.tuples(whoms, terms, rules, budgets), min_size=1, max_size=3)
 calls = st.builds(
-    Question,
+    Inquiry,
     principal=st.builds(
         Principal,
         tenant=st.just("acme"),
@@ -118,34 +118,34 @@ def essence(decision: Decision) -> Decision:
 
 
 @given(files, calls, st.randoms(use_true_random=False))
-def test_order_never_changes_the_decision(drawn: list[Any], question: Question, shuffle: random.Random) -> None:
+def test_order_never_changes_the_decision(drawn: list[Any], inquiry: Inquiry, shuffle: random.Random) -> None:
     """Of files, of keys, of rules: verdict, code, message, approval and charges stay the same."""
-    assert essence(build(drawn).decide(question)) == essence(build(drawn, shuffle=shuffle).decide(question))
+    assert essence(build(drawn).decide(inquiry)) == essence(build(drawn, shuffle=shuffle).decide(inquiry))
 
 
 @given(files, calls, rules)
 def test_another_rule_never_loosens_the_decision(
-    drawn: list[Any], question: Question, extra: list[dict[str, Any]]
+    drawn: list[Any], inquiry: Inquiry, extra: list[dict[str, Any]]
 ) -> None:
     """What was denied stays denied, what was held is at least held, and no tool appears."""
     before, after = build(drawn), build(drawn, extra=tuple(extra))
-    verdicts = [policy.decide(question).verdict for policy in (before, after)]
+    verdicts = [policy.decide(inquiry).verdict for policy in (before, after)]
     assert STRICTNESS.index(verdicts[1]) >= STRICTNESS.index(verdicts[0])
-    assert after.visible(question.principal) <= before.visible(question.principal)
+    assert after.visible(inquiry.principal) <= before.visible(inquiry.principal)
 
 
 @given(files, calls)
-def test_what_is_not_visible_is_never_allowed(drawn: list[Any], question: Question) -> None:
+def test_what_is_not_visible_is_never_allowed(drawn: list[Any], inquiry: Inquiry) -> None:
     """A hidden tool cannot be called by one who guesses its name."""
     policy = build(drawn)
-    if question.tool.name not in policy.visible(question.principal):
-        assert policy.decide(question).verdict is Verdict.DENY
+    if inquiry.tool.name not in policy.visible(inquiry.principal):
+        assert policy.decide(inquiry).verdict is Verdict.DENY
 
 
 @given(files, calls)
-def test_a_hold_always_names_approvers_and_a_denial_never_costs(drawn: list[Any], question: Question) -> None:
+def test_a_hold_always_names_approvers_and_a_denial_never_costs(drawn: list[Any], inquiry: Inquiry) -> None:
     """H-5: no hold can be approved by nobody."""
-    decision = build(drawn).decide(question)
+    decision = build(drawn).decide(inquiry)
     assert (decision.verdict is Verdict.HOLD) == (decision.approval is not None)
     assert decision.verdict is not Verdict.DENY or decision.charges == ()
     assert decision.verdict is Verdict.DENY or decision.charges
@@ -159,8 +159,8 @@ anything = st.recursive(
 
 
 @given(files, calls, st.dictionaries(st.sampled_from(["invoice", "cents", "reason", "note"]), anything), anything)
-def test_decide_never_raises(drawn: list[Any], question: Question, arguments: dict[str, Any], found: Any) -> None:
+def test_decide_never_raises(drawn: list[Any], inquiry: Inquiry, arguments: dict[str, Any], found: Any) -> None:
     """Whatever the arguments and the evidence are, there is a decision."""
     read = Evidence("act_x", "billing_lookup_invoice", TASK, 1.0, {"invoice": found})
-    odd = replace(question, arguments=arguments, evidence=(read,))
+    odd = replace(inquiry, arguments=arguments, evidence=(read,))
     assert build(drawn).decide(odd).verdict in Verdict

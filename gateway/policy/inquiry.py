@@ -11,7 +11,7 @@ from gateway.model import Evidence, Principal
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Inquiry:
     """May this principal make this call? Complete: a decision looks at nothing else, not even at a clock."""
 
     principal: Principal
