@@ -120,7 +120,8 @@ class Document:
         return {"type": "resource", "resource": {"uri": self.uri, "mimeType": self.mime_type, **said}}
 
 
-Shown: TypeAlias = Image | Audio | Document
+Attachment: TypeAlias = Image | Audio | Document
+"""What a message, or an answer beside its data, may carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +129,15 @@ class Message:
     """One message of a prompt: who says it, and a text or something to look at, to hear or to read."""
 
     role: Literal["user", "assistant"]
-    content: str | Shown
+    content: str | Attachment
 
     @classmethod
-    def user(cls, content: str | Shown) -> Message:
+    def user(cls, content: str | Attachment) -> Message:
         """What the user says."""
         return cls("user", content)
 
     @classmethod
-    def assistant(cls, content: str | Shown) -> Message:
+    def assistant(cls, content: str | Attachment) -> Message:
         """What the model is made to have said."""
         return cls("assistant", content)
 
@@ -154,7 +155,7 @@ class Message:
         }
 
 
-Block: TypeAlias = Shown | Message
+Block: TypeAlias = Attachment | Message
 
 
 def spelled(blocks: Sequence[Block]) -> tuple[dict[str, Any], ...]:

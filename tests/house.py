@@ -11,14 +11,14 @@ from gateway import holds
 from gateway.app import App
 from gateway.model import Carried
 from gateway.testing.clock import Clock
-from gateway.testing.gate import Gate, cast
+from gateway.testing.driver import Driver, cast
 from gateway.tools.envelope import to_wire
 from tests.living import Answer, Place
 
 __all__ = ["Clock", "House", "house", "run"]
 
 
-class House(Gate):
+class House(Driver):
     """One gateway over a place, and the hands of everybody around it."""
 
     def __init__(self, place: Place, clock: Clock) -> None:

@@ -28,7 +28,7 @@ from gateway.setup import admit, keep_key, open_store, prepare
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
 from gateway.store.transaction import Transaction
-from gateway.testing.gate import PATIENCE, cast
+from gateway.testing.driver import PATIENCE, cast
 from tests.acme import API_KEY
 from tests.services import eventually, free_port
 from vault.local import LocalVault

@@ -16,7 +16,7 @@ import hvac  # type: ignore[import-untyped]  # ships no types
 import pytest
 import requests
 
-from gateway.testing.gate import PATIENCE
+from gateway.testing.driver import PATIENCE
 
 REQUIRED = os.environ.get("HOLDGATE_REQUIRE_SERVICES") == "1"
 

@@ -23,7 +23,7 @@ from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.testing.client import Listening, Made, spelled
 from gateway.testing.clock import Clock
-from gateway.testing.gate import Gate, cast
+from gateway.testing.driver import Driver, cast
 from gateway.testing.secrecy import MemoryVault, captured
 from gateway.testing.upstream import FakeUpstream
 from gateway.tools.catalogue import UnknownTool
@@ -69,7 +69,7 @@ def human(name: str, *groups: str) -> Principal:
     return Principal(_TENANT, name, Kind.HUMAN, frozenset(groups), frozenset({Role.CALLER, Role.APPROVER}))
 
 
-class Harness(Gate):
+class Harness(Driver):
     """A whole gateway around one or more connectors, until the end of an `async with` block.
 
     Everything in it is the product: pipeline, policy, store, ledger, broker and outbound door. The database is in a

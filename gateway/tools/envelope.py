@@ -99,9 +99,11 @@ def whole(data: Mapping[str, Any]) -> dict[str, Any]:
     return cleaned
 
 
-def shown(block: Mapping[str, Any]) -> dict[str, Any]:
+def cleaned_block(block: Mapping[str, Any]) -> dict[str, Any]:
     """A block that lies beside the envelope, its text without what a reader would not see. It is whole, never cut."""
-    return {name: shown(part) if isinstance(part, Mapping) else _seen(name, part) for name, part in block.items()}
+    return {
+        name: cleaned_block(part) if isinstance(part, Mapping) else _seen(name, part) for name, part in block.items()
+    }
 
 
 def output_schema(data: Mapping[str, Any] | None = None) -> dict[str, Any]:

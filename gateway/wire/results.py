@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from gateway.model import Outcome
-from gateway.tools.envelope import as_text, shown, to_wire, whole
+from gateway.tools.envelope import as_text, cleaned_block, to_wire, whole
 from gateway.wire.json_rpc import INVALID_PARAMS, NOT_DONE
 
 META_ACTION: Final = "com.holdgate/action-id"
@@ -19,7 +19,7 @@ def call_result(outcome: Outcome, *, structured_content: bool = True) -> dict[st
         structured_content: whether the envelope is said a second time, as structured content.
     """
     envelope = to_wire(outcome)
-    beside = (shown(block) for block in outcome.content)
+    beside = (cleaned_block(block) for block in outcome.content)
     content = [{"type": "text", "text": as_text(envelope)}, *(block.get("content", block) for block in beside)]
     result: dict[str, Any] = {"resultType": "complete", "content": content, "isError": outcome.is_error}
     return result | ({"structuredContent": envelope} if structured_content else {})
@@ -30,7 +30,7 @@ def read_result(outcome: Outcome, uri: str) -> dict[str, Any]:
 
     A record comes as JSON, and the documents beside it under their own URIs; a text or a file is all there is.
     """
-    documents = [shown(block)["resource"] for block in outcome.content if block["type"] == "resource"]
+    documents = [cleaned_block(block)["resource"] for block in outcome.content if block["type"] == "resource"]
     if outcome.data or not documents:
         record = {"uri": uri, "mimeType": "application/json", "text": as_text(whole(outcome.data or {}))}
         contents = [record, *documents]
@@ -42,7 +42,7 @@ def read_result(outcome: Outcome, uri: str) -> dict[str, Any]:
 
 def prompt_result(outcome: Outcome) -> dict[str, Any]:
     """`prompts/get`, of an outcome that is done."""
-    messages = [shown(block) for block in outcome.content]
+    messages = [cleaned_block(block) for block in outcome.content]
     return {"resultType": "complete", "messages": messages, "_meta": {META_ACTION: outcome.action_id}}
 
 

@@ -279,7 +279,7 @@ async def test_a_drip_of_bytes_does_not_outlast_the_deadline() -> None:
         begun = asyncio.get_running_loop().time()
         error = await failure(at.write(seconds=0.4).post("/orders"))
         assert error.effect == "happened"
-        assert asyncio.get_running_loop().time() - begun < 3
+        assert asyncio.get_running_loop().time() - begun < 15, "the drip goes on for 30 s"
 
 
 async def test_an_action_that_wrote_is_never_told_that_nothing_happened() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import ExitStack
 
 import httpx
@@ -35,16 +34,14 @@ def modern(gateway: Gate, http: httpx.Client) -> tuple[str, dict[str, str], byte
 
 @pytest.mark.parametrize("waiting", [legacy, modern])
 def test_who_waits_for_news_does_not_hold_up_a_stop(place: Place, waiting: object) -> None:
-    """The streams of both eras end in order, well before the time that calls under way would be given."""
+    """The streams of both eras end in order: the server has to cut none off, which it would log as an error."""
     assert callable(waiting)
     place.write_settings(listen={"port": place.port, "sessions": True})
     with gate(place) as gateway, httpx.Client(trust_env=False, timeout=20) as http, ExitStack() as streams:
         verb, headers, body = waiting(gateway, http)
         stream = streams.enter_context(http.stream(verb, gateway.url, headers=headers, content=body))
         assert stream.headers["content-type"].startswith("text/event-stream")
-        began = time.monotonic()
         assert gateway.stop() == 0
-        assert time.monotonic() - began < 4
         assert b"error" not in b"".join(stream.iter_bytes())
         assert '"level": "error"' not in gateway.log.read_text()
         assert "without completing" not in gateway.log.read_text()

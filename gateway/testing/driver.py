@@ -20,8 +20,8 @@ PATIENCE: Final = 20.0
 """Seconds after which a condition that was waited for counts as never coming."""
 
 
-class Gate:
-    """One gateway: the real pipeline, policy, store and door. Whoever makes one sets `app` and `clock`."""
+class Driver:
+    """Drives one gateway: the real pipeline, policy, store and door. Whoever makes one sets `app` and `clock`."""
 
     app: App
     """The gateway itself."""
