@@ -31,7 +31,6 @@ connector:
 listen: {{port: 0}}
 limits: {{calls_per_minute: 1000000000}}
 vault: {{kind: local, passphrase_file: data/vault.passphrase}}
-log_level: warning
 """
 _POLICY = """\
 policy: bench
@@ -141,7 +140,7 @@ def main() -> None:
     if int(past):
         live(made, int(past))
     begun = time.perf_counter()
-    configure_logging("warning")
+    configure_logging(made.settings.log_level)
 
     def ready(url: str) -> None:
         seconds = round(time.perf_counter() - begun, 2)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,20 +50,26 @@ class System:
 @contextmanager
 def process(core: int | None, *words: str) -> Iterator[tuple[int, dict[str, object]]]:
     """A module of ours as a process on one core; its first line is JSON. It ends when its standard input closes."""
-    child = subprocess.Popen(  # noqa: S603 - our own modules, and words of our own
-        [sys.executable, "-m", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
-    )
-    assert child.stdin
-    assert child.stdout
-    try:
-        yield child.pid, json.loads(child.stdout.readline())
-    finally:
-        child.stdin.close()
-        child.wait(timeout=30)
+    with tempfile.TemporaryFile("w+") as complaints:
+        child = subprocess.Popen(  # noqa: S603 - our own modules, and words of our own
+            [sys.executable, "-m", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),
+        )
+        assert child.stdin
+        assert child.stdout
+        said = child.stdout.readline()
+        if not said:
+            complaints.seek(0)
+            raise SystemExit(f"{words[0]} did not start:\n{complaints.read()}")
+        try:
+            yield child.pid, json.loads(said)
+        finally:
+            child.stdin.close()
+            child.wait(timeout=30)
 
 
 def cores() -> tuple[int | None, int | None]:

@@ -160,7 +160,8 @@ class Executor:
             metrics.became_unknown(action.tool.name, "unanswered")
         if ended.state is not State.FAILED and action.mode is Mode.RUN:
             self._wrote(action)
-        log.info("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
+        # On the ledger already, and so no news to whoever runs the gateway.
+        log.debug("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
         return settlement.outcome
 
     async def _dispatch(self, action: Action, permit: Permit) -> Ended:

@@ -88,8 +88,7 @@ class Pipeline:
         except LedgerUnavailable as down:
             return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
         work = self._executor.own(action.id, self._act(action, decision))
-        await asyncio.wait({work}, timeout=action.deadline)
-        return work.result() if work.done() else replies.running(action.id)
+        return work.result() if await _done(work, action.deadline) else replies.running(action.id)
 
     def complete(self, principal: Principal, surface: Surface, name: str, argument: str, begun: str) -> list[str]:
         """Values for an argument of a prompt or of a resource, by its template, that begin as `begun` does.
@@ -254,3 +253,22 @@ class Pipeline:
         call = Call(action.principal, action.tool.name, {}, action.carried)
         outcome = await self._refused(call, Refusal(code, message), action.tool)
         return replies.failed(code, message, outcome.action_id)
+
+
+async def _done(work: asyncio.Task[Outcome], seconds: float) -> bool:
+    """Whether `work` is done by then. `asyncio.wait` without its sets: this is on the way of every call."""
+    loop = asyncio.get_running_loop()
+    waiting = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiting.done():
+            waiting.set_result(None)
+
+    work.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake)
+    try:
+        await waiting
+    finally:
+        timer.cancel()
+        work.remove_done_callback(wake)
+    return work.done()
