@@ -2,6 +2,10 @@
 
 uvicorn waits for ever for the head of a request, takes one of any size, and lets a client keep a connection after its
 answer by sending on. Each costs a caller without a key nothing, and this process a socket or its memory.
+
+Nor does it see a client hang up that has sent a second request before the first one's answer: the first would be served
+for ever, and its answer count as handed over. No MCP client does so: what comes before an answer is not read, and the
+connection ends with it.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ class BoundedHttp(HttpToolsProtocol):
     _overdue: asyncio.TimerHandle | None = None
     _beside_body = 0
     _in_head = False
+    _deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
@@ -30,7 +35,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._beside_body += len(data)
-        super().data_received(data)
+        if not self._deaf:
+            super().data_received(data)
         if self.transport.is_closing():
             return
         if self._beside_body > self.head_bytes:
@@ -39,6 +45,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head()
 
     def on_message_begin(self) -> None:
+        if self._answering():
+            raise ValueError("a request before the answer to the last one")  # so that the parser goes no further
         self._in_head = True
         super().on_message_begin()
 
@@ -54,6 +62,12 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._beside_body = 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._answering() and not self.cycle.more_body:
+            self._deaf, self.cycle.keep_alive = True, False
+        else:
+            super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()

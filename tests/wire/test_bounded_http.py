@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -120,3 +122,52 @@ def test_requests_that_come_one_after_another_are_all_answered(client: socket.so
     for _ in range(100):
         client.sendall(WHOLE)
         assert client.recv(65_536).startswith(b"HTTP/1.1 401 ")
+
+
+def test_who_sends_on_before_the_answer_is_still_seen_to_hang_up() -> None:
+    """I-15: a second request, or anything else, does not make a client that has gone look as if it were there."""
+    begun, gone = threading.Event(), threading.Event()
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await receive()
+            begun.set()
+            assert (await receive())["type"] == "http.disconnect"
+            gone.set()
+
+    for more in (WHOLE, b"no HTTP"):
+        with running(waiting) as port:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(WHOLE)
+                assert begun.wait(10)
+                client.sendall(more)
+            assert gone.wait(10)
+        begun.clear()
+        gone.clear()
+
+
+def test_an_answer_under_way_goes_out_whole_and_ends_the_connection() -> None:
+    """What comes before an answer is not read, and nothing is put into the answer for it."""
+    begun, proceed = threading.Event(), threading.Event()
+    served = 0
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal served
+        if scope["type"] == "http":
+            await receive()
+            served += 1
+            begun.set()
+            await asyncio.to_thread(proceed.wait, 10)
+            await refusing(scope, receive, send)
+
+    for more in (WHOLE, b"no HTTP"):
+        with running(slow) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(WHOLE)
+            assert begun.wait(10)
+            client.sendall(more)
+            proceed.set()
+            said = until_closed(client)
+            assert (said[:13], said[-6:], said.count(b"HTTP/1.1")) == (b"HTTP/1.1 401 ", b"\r\n\r\nno", 1)
+        begun.clear()
+        proceed.clear()
+    assert served == 2
