@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 _TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
 """What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
+_OF_ANOTHER_CALL: Final = frozenset({"not_cancellable", "key_reused"})
+"""Refusals that name an earlier action, whose own answer is still owed."""
 _LONGEST: Final = {Surface.TOOL: 64, Surface.PROMPT: 64, Surface.RESOURCE: MAX_URI}
 """Characters of a name, or of a URI: what is longer is looked for nowhere."""
 
@@ -99,7 +101,8 @@ class Calls:
             raise
         except Exception:  # noqa: BLE001 - boundary: whatever breaks, the wire gets an envelope and never its text
             outcome = _internal_error(name)
-        if outcome.status in _TELLS_THE_END and self._tells_of_writes(name):
+        tells = outcome.status in _TELLS_THE_END and outcome.code not in _OF_ANOTHER_CALL
+        if tells and self._tells_of_writes(name):
             exchange.answered.append(outcome.action_id)
         return outcome
 

@@ -50,6 +50,25 @@ def test_a_call_goes_on_without_its_client(place: Place, acme: Acme) -> None:
     assert len(acme.mutating()) == 2
 
 
+def test_a_refusal_to_cancel_is_not_the_answer_that_was_lost(place: Place, acme: Acme) -> None:
+    """I-15: who is told that it is too late to cancel was not given the answer, and has it from the next same call."""
+    place.write_settings(limits={"repeat_window_seconds": 0})
+    acme.fault("wait_for_release", "after", method="POST")
+    with gate(place) as gateway:
+        connection = sent(gateway, "plain_refund", REFUND)
+        acme.wait_for_parked()
+        connection.close()
+        acme.release()
+        (row,) = eventually(
+            lambda: [row for row in place.actions() if row.state is State.SUCCEEDED], "the outcome to be recorded"
+        )
+        late = gateway.call("cancel_action", {"action_id": row.id})
+        assert (late["status"], late["code"], late["action_id"]) == ("refused", "not_cancellable", row.id)
+        again = gateway.call("plain_refund", REFUND)
+        assert (again["status"], again["action_id"]) == ("replayed", row.id)
+    assert len(acme.mutating()) == 1
+
+
 @pytest.mark.parametrize("turns", range(12))
 def test_whoever_leaves_does_not_stop_the_gateway(place: Place, acme: Acme, turns: int) -> None:
     """I-9: a caller cancelled at any point of its call leaves a gateway that answers everybody else."""
