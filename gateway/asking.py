@@ -42,11 +42,7 @@ async def resumed(store: Store, keyring: Keyring, call: Call, action: Action) ->
 
     def look(tx: Transaction) -> dict[str, Any] | None:
         row = tx.actions.get(asking)
-        same = row is not None and (row.tenant, row.principal, row.fingerprint) == (
-            action.principal.tenant,
-            action.principal.id,
-            action.fingerprint,
-        )
+        same = row is not None and row.belongs_to(action.principal) and row.fingerprint == action.fingerprint
         return opened(tx, keyring, asking, "question") if same else None
 
     question = await store.read(look)

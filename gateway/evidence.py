@@ -29,7 +29,7 @@ async def cited(
 
 def _one(tx: Transaction, keyring: Keyring, principal: Principal, id: str, at: int) -> Evidence | None:
     row = tx.actions.get(id)
-    if row is None or (row.tenant, row.principal) != (principal.tenant, principal.id):
+    if row is None or not row.belongs_to(principal):
         return None
     if row.effect != Effect.READ or row.mode != Mode.RUN or row.state is not State.SUCCEEDED or row.settled_at is None:
         return None

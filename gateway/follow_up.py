@@ -15,7 +15,7 @@ from gateway.replies import rfc3339
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
-from gateway.throttle import Throttle
+from gateway.throttle import Throttle, everything_of
 from gateway.tools import own_tools
 from gateway.tools.arguments import validate
 
@@ -42,7 +42,7 @@ class FollowUp:
         """Answer one call. These tools have no effect outside the gateway, so policy does not restrict them."""
         principal = call.principal
         try:
-            self._throttle.admit([(f"principal:{principal.tenant}/{principal.id}", self._principal_rate)])
+            self._throttle.admit([everything_of(principal, self._principal_rate)])
             match arguments := validate(own_tools.INPUTS[call.tool], call.tool, call.arguments):
                 case own_tools.GetAction():
                     return await self._get(principal, arguments)
@@ -53,7 +53,7 @@ class FollowUp:
         except Refusal as refusal:
             return replies.refused(refusal, new_id("act"))
         except LedgerUnavailable as down:
-            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+            return replies.not_recorded(down, new_id("act"))
         raise AssertionError(call.tool)
 
     async def _get(self, principal: Principal, asked: own_tools.GetAction) -> Outcome:
@@ -103,7 +103,7 @@ class FollowUp:
 def _own(tx: Transaction, principal: Principal, action_id: str) -> ActionRow:
     """The caller's own action; somebody else's looks exactly like none (semantics.md S39, V-9)."""
     row = tx.actions.get(action_id)
-    if row is None or (row.tenant, row.principal) != (principal.tenant, principal.id):
+    if row is None or not row.belongs_to(principal):
         raise Refusal("action_not_found", "You have no action of that id.")
     return row
 

@@ -37,7 +37,7 @@ from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
 from gateway.telemetry.spans import phase
-from gateway.throttle import Throttle
+from gateway.throttle import Throttle, everything_of
 from gateway.tools.catalogue import Catalogue, UnknownTool
 
 log = logging.getLogger("holdgate.pipeline")
@@ -78,15 +78,10 @@ class Pipeline:
         Raises:
             UnknownTool: hidden and absent alike; recorded, and a protocol error rather than an answer.
         """
-        try:
-            action, decision = await self._gate(call)
-        except UnknownTool as unknown:
-            await self._refused(call, unknown, self._catalogue.find(call))
-            raise
-        except Refusal as refusal:
-            return await self._refused(call, refusal, self._catalogue.find(call))
-        except LedgerUnavailable as down:
-            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
+        passed = await self._passed(call)
+        if isinstance(passed, Outcome):
+            return passed
+        action, decision = passed
         work = self._executor.own(action.id, self._act(action, decision))
         return work.result() if await _done(work, action.deadline) else replies.running(action.id)
 
@@ -111,22 +106,34 @@ class Pipeline:
         Raises:
             UnknownTool: as for `handle`.
         """
+        passed = await self._passed(call)
+        if isinstance(passed, Outcome):
+            return passed
+        action, decision = passed
+        if decision.verdict is Verdict.ALLOW:
+            return None
+        said = "A human approves each read of this, so nobody is told of its changes."
+        return await self._refused(call, Refusal("not_permitted", said), action.tool)
+
+    def close(self) -> None:
+        """Refuse what comes from now on; what is under way goes on."""
+        self._closing = True
+
+    async def _passed(self, call: Call) -> tuple[Action, Decision] | Outcome:
+        """What the gate lets through; of what it does not, the answer, when that is on the ledger.
+
+        Raises:
+            UnknownTool: as for `handle`.
+        """
         try:
-            _, decision = await self._gate(call)
-            if decision.verdict is not Verdict.ALLOW:
-                raise Refusal("not_permitted", "A human approves each read of this, so nobody is told of its changes.")
+            return await self._gate(call)
         except UnknownTool as unknown:
             await self._refused(call, unknown, self._catalogue.find(call))
             raise
         except Refusal as refusal:
             return await self._refused(call, refusal, self._catalogue.find(call))
         except LedgerUnavailable as down:
-            return replies.failed("ledger_unavailable", str(down), new_id("act"), 1_000)
-        return None
-
-    def close(self) -> None:
-        """Refuse what comes from now on; what is under way goes on."""
-        self._closing = True
+            return replies.not_recorded(down, new_id("act"))
 
     async def _gate(self, call: Call) -> tuple[Action, Decision]:
         """Rates, names, arguments, policy: nothing is written, nothing goes out.
@@ -156,7 +163,7 @@ class Pipeline:
         if self._closing:
             raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
         policy = self._policy.current
-        everything = (f"principal:{principal.tenant}/{principal.id}", self._principal_rate)
+        everything = everything_of(principal, self._principal_rate)
         if tool is None or tool.name not in policy.visible(principal):
             self._throttle.admit((everything,))
             raise UnknownTool(name, surface)
@@ -195,7 +202,7 @@ class Pipeline:
             metrics.refused(action.tool.name, refusal.code)
             return replies.refused(refusal, action.id)
         except LedgerUnavailable as down:
-            return replies.failed("ledger_unavailable", str(down), action.id, 1_000)
+            return replies.not_recorded(down, action.id)
         except UpstreamError as failed:
             return await self._failed(action, failed.code, failed.message)
         except CredentialUnavailable as missing:
@@ -244,7 +251,7 @@ class Pipeline:
         try:
             await self._store.write(lambda tx: tx.ledger.append(Event.REFUSED, **facts, client_call=client_call))
         except LedgerUnavailable as down:
-            return replies.failed("ledger_unavailable", str(down), action_id, 1_000)
+            return replies.not_recorded(down, action_id)
         self._floods.begin(call, refusal, facts)
         return replies.refused(refusal, action_id)
 

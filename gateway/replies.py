@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.bodies import opened
-from gateway.errors import CODES, Refusal
+from gateway.errors import CODES, LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
 from gateway.model import Action, Decision, Ended, HoldState, Mode, Outcome, Retry, Shown, State, Status, Verdict
 from gateway.store.actions import ActionRow
@@ -93,18 +93,14 @@ def refused(refusal: Refusal, action_id: str) -> Outcome:
     )
 
 
-def failed(code: str, message: str, action_id: str, retry_after_ms: int | None = None) -> Outcome:
+def failed(code: str, message: str, action_id: str) -> Outcome:
     """A failure as an answer; nothing was done."""
-    known = CODES[code]
-    return Outcome(
-        Status.FAILED,
-        action_id,
-        code=code,
-        message=message,
-        next=known.next,
-        retry=known.retry,
-        retry_after_ms=retry_after_ms,
-    )
+    return _coded(Status.FAILED, action_id, code, message)
+
+
+def not_recorded(down: LedgerUnavailable, action_id: str) -> Outcome:
+    """What cannot be recorded is not done."""
+    return replace(failed("ledger_unavailable", str(down), action_id), retry_after_ms=1_000)
 
 
 def ended(action_id: str, mode: Mode, how: Ended) -> Outcome:
@@ -120,9 +116,9 @@ def ended(action_id: str, mode: Mode, how: Ended) -> Outcome:
     if how.state is State.SUCCEEDED:
         return Outcome(Status.DONE, action_id, data=how.data, code=how.code, message=how.message, content=how.content)
     code = CODES[how.code or "internal_error"]
-    failed = Status.ASKED if how.asked is not None else Status.FAILED
+    without_effect = Status.ASKED if how.asked is not None else Status.FAILED
     return Outcome(
-        Status.UNKNOWN if how.state is State.UNKNOWN else failed,
+        Status.UNKNOWN if how.state is State.UNKNOWN else without_effect,
         action_id,
         code=code.name,
         message=how.message,
@@ -167,15 +163,8 @@ def foretold(outcome: Outcome, decision: Decision) -> Outcome:
 def broken(action: Action) -> Outcome:
     """The gateway itself failed. Of a write nobody may say that it did not happen."""
     writes = action.tool.writes and action.mode is Mode.RUN
-    known = CODES["internal_error"]
-    return Outcome(
-        Status.UNKNOWN if writes else Status.FAILED,
-        action.id,
-        code=known.name,
-        message="The gateway failed" + ("; it may or may not have been done." if writes else "; nothing was changed."),
-        next=known.next,
-        retry=known.retry,
-    )
+    said = "The gateway failed" + ("; it may or may not have been done." if writes else "; nothing was changed.")
+    return _coded(Status.UNKNOWN if writes else Status.FAILED, action.id, "internal_error", said)
 
 
 def _held(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:

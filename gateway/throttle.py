@@ -7,9 +7,14 @@ import time
 from collections.abc import Callable, Iterable
 
 from gateway.errors import Refusal
-from gateway.model import Rate
+from gateway.model import Principal, Rate
 
 _SWEEP_AT = 10_000
+
+
+def everything_of(principal: Principal, rate: Rate) -> tuple[str, Rate]:
+    """The rate of all that a principal asks for, for `Throttle.admit`."""
+    return f"principal:{principal.tenant}/{principal.id}", rate
 
 
 class Throttle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from gateway.model import Action, Effect, Mode, State
+from gateway.model import Action, Effect, Mode, Principal, State
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Connection
@@ -39,6 +39,10 @@ class ActionRow:
     delivered_at: int | None
     received_at: int
     settled_at: int | None
+
+    def belongs_to(self, principal: Principal) -> bool:
+        """Whether the principal made this call: all of somebody else's is to look like nothing (semantics.md T-5)."""
+        return (self.tenant, self.principal) == (principal.tenant, principal.id)
 
     @property
     def delivered(self) -> bool:
