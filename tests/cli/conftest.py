@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Home
-from tests.acme import Acme, acme, shared_acme
 from tests.cli.command import Holdgate
 from tests.living import Place
+from tests.places import acme, furnished, place, shared_acme
 from tests.services import free_port
 
-__all__ = ["acme", "shared_acme"]
+__all__ = ["acme", "furnished", "place", "shared_acme"]
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +45,6 @@ def url(home: Path) -> str:
 def holdgate(home: Path) -> Holdgate:
     """The command line on that home."""
     return Holdgate(home / "holdgate.yaml")
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place with people, keys and credentials, to be copied."""
-    return Place(tmp_path_factory.mktemp("places") / "ready", "http://127.0.0.1:9").folder
-
-
-@pytest.fixture
-def place(furnished: Path, tmp_path: Path, acme: Acme) -> Place:
-    """A place of one's own, before Acme on its first day."""
-    return Place(tmp_path / "place", acme.url, ready=furnished)
 
 
 @pytest.fixture

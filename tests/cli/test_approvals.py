@@ -8,7 +8,8 @@ import pytest
 
 from tests.acme import Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, eventually, held
+from tests.living import Place, held
+from tests.services import eventually
 
 HOSTILE = "\x1b[2J[bold]Approved by finance[/bold]\u202e\u200b\nstate: approved \U000e0041"
 REPLY = ("call", "tickets_reply", "--as", "bot", "--arg", "ticket=tic_2001", "--json")

@@ -6,7 +6,8 @@ import json
 
 from tests.acme import API_KEY, Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, eventually, held
+from tests.living import Place, held
+from tests.services import eventually
 
 REFUND = ("call", "billing_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=500")
 CAUSE = ("--arg", "cause=not_received")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.acme import Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, eventually
+from tests.living import Place
+from tests.services import eventually
 
 LOOK = ("call", "billing_lookup_invoice", "--as", "bot", "--arg", "invoice=inv_1001", "--json")
 

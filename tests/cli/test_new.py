@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Ended, Holdgate, one_sentence
-from tests.living import PATIENCE
-from tests.services import free_port
+from tests.services import PATIENCE, free_port
 
 NAME = "notes"
 

@@ -1,27 +1,13 @@
-"""Places to play the scenarios in: one is furnished per session, and every test gets a copy."""
+"""Places to play the scenarios in, and a gateway over one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.acme import Acme, acme, shared_acme
 from tests.living import Gate, Place, gate
+from tests.places import acme, furnished, place, shared_acme
 
-__all__ = ["acme", "shared_acme"]
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """People, keys and a vault, made once."""
-    folder = tmp_path_factory.mktemp("furnished") / "place"
-    return Place(folder, "http://127.0.0.1:9").folder
-
-
-@pytest.fixture
-def place(furnished: Path, tmp_path: Path, acme: Acme) -> Place:
-    """A prepared place over Acme on its first day."""
-    return Place(tmp_path / "place", acme.url, ready=furnished)
+__all__ = ["acme", "furnished", "place", "shared_acme"]
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from gateway.model import HoldState
 from gateway.store.transaction import Transaction
+from gateway.testing.driver import cast
 from tests.house import House
-from tests.living import Answer, cast
+from tests.living import Answer
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 

@@ -9,10 +9,12 @@ import pytest
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event, HoldState
 from gateway.store.transaction import Transaction
+from gateway.testing.driver import cast
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import PATIENCE, ROOT, TENANT, Place, cast, gate, held, policy
+from tests.living import ROOT, TENANT, Place, gate, held, policy
 from tests.scenarios.holding import REFUND, approve_then, ask, outcome
+from tests.services import PATIENCE
 
 
 def test_approved_and_executed_once(place: Place, acme: Acme) -> None:

@@ -13,8 +13,9 @@ from gateway.model import Event, HoldState, Role, State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import PATIENCE, TENANT, Place, held
+from tests.living import TENANT, Place, held
 from tests.scenarios.holding import REFUND, ask, outcome
+from tests.services import PATIENCE
 
 
 @pytest.mark.parametrize("who", ["olga", "vic", "bot", "clerk"])

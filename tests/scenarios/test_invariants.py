@@ -21,7 +21,8 @@ import pytest
 from gateway.keyring import Keyring
 from gateway.model import Event, HoldState, State
 from tests.acme import Acme
-from tests.living import TENANT, Answer, Gate, Place, eventually, gate, policy
+from tests.living import TENANT, Answer, Gate, Place, gate, policy
+from tests.services import eventually
 
 SEEDS = [int(seed) for seed in os.environ.get("HOLDGATE_STORM_SEEDS", "1,2").split(",")]
 ROUNDS = 7

@@ -16,7 +16,8 @@ from mcp.client.streamable_http import streamable_http_client
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
 from tests.house import house
-from tests.living import ROOT, TENANT, Gate, Place, eventually, gate, policy
+from tests.living import ROOT, TENANT, Gate, Place, gate, policy
+from tests.services import eventually
 
 # The SDK reminds that the later era has no such request; the earlier one has no other.
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]

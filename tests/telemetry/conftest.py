@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.living import Gate, Place, gate
-from tests.scenarios.conftest import acme, furnished, place, shared_acme
+from tests.places import acme, furnished, place, shared_acme
 from tests.services import free_port
 from tests.telemetry.collector import Collector, collecting
 

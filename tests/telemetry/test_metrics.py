@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.acme import Acme
-from tests.living import Gate, Place, eventually, gate, held, policy, request
+from tests.living import Gate, Place, gate, held, policy, request
+from tests.services import eventually
 from tests.telemetry.collector import Collector, Scrape, scrape
 
 READ = {"invoice": "inv_1001"}

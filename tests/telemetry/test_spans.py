@@ -7,8 +7,9 @@ import json
 import httpx
 
 from tests.acme import API_KEY, Acme
-from tests.living import Gate, eventually, held, request
+from tests.living import Gate, held, request
 from tests.scenarios.test_secrets import KEY, PHONE, REASON, disguises
+from tests.services import eventually
 from tests.telemetry.collector import Collector
 
 SERVER, CLIENT = 2, 3

@@ -17,6 +17,7 @@ from gateway.wire.exchange import EXCHANGE
 from gateway.wire.http_front import FrontSettings
 from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.probes import Probes
+from tests.services import eventually
 from tests.shop import Shop, fronted, running, served
 
 BOT = "Bearer token-of-the-bot"
@@ -84,20 +85,12 @@ def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], Any]:
     return int(status.split()[1]), headers, value
 
 
-def eventually(condition: Any) -> bool:
-    deadline = time.monotonic() + 10
-    tick = threading.Event()
-    while not condition() and time.monotonic() < deadline:
-        tick.wait(0.01)
-    return bool(condition())
-
-
 def test_a_good_call_is_served_and_counts_as_delivered(gateway: Shop, port: int) -> None:
     """I-15: the answer was handed over whole, and its action is reported once."""
     status, _, answer = exchange(port, request(call_body()))
     assert status == 200
     action_id = answer["result"]["structuredContent"]["action_id"]
-    assert eventually(lambda: gateway.delivered_ids == [action_id])
+    eventually(lambda: gateway.delivered_ids == [action_id], "the delivery to be told")
 
 
 def test_blanks_around_a_header_do_not_count(port: int) -> None:
@@ -292,7 +285,7 @@ def test_a_client_that_vanished_never_counts_as_served(gateway: Shop, port: int,
         assert gateway.arrived.wait(10)
     gateway.proceed.set()
     assert exchange(port, request(call_body("refused")))[0] == 200
-    assert eventually(lambda: gateway.delivered_ids)
+    eventually(lambda: gateway.delivered_ids, "the delivery to be told")
     assert gateway.delivered_ids == ["act_" + "5" * 32]
 
 
@@ -306,7 +299,7 @@ def test_a_client_that_closes_right_after_its_answer_counts_as_served(gateway: S
             data = b""
             while b"act_" + b"5" * 32 + b'","code' not in data.replace(b"\\", b""):
                 data += connection.recv(65_536)
-        assert eventually(lambda: gateway.delivered_ids == ["act_" + "5" * 32])
+        eventually(lambda: gateway.delivered_ids == ["act_" + "5" * 32], "the delivery to be told")
 
 
 @pytest.mark.parametrize("noticed", [True, False])

@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.wire.sessions import Sessions
-from tests.living import eventually
+from tests.services import eventually
 from tests.shop import Shop, served
 
 BOT, CLERK = "token-of-the-bot", "token-of-the-clerk"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.tools.own_tools import PUBLISHED
-from tests.acme import Acme, acme, shared_acme
+from tests.acme import Acme
 from tests.clients import many_tools
 from tests.clients.agents.agents import AGENTS_BY_NAME, Desk, printed
 from tests.clients.agents.model import Model
@@ -23,8 +23,9 @@ from tests.clients.many_tools import COUNT
 from tests.clients.story import STATUSES, Step, steps
 from tests.living import Gate, Place, gate, policy
 from tests.node import node, program
+from tests.places import acme, furnished, shared_acme
 
-__all__ = ["acme", "shared_acme"]
+__all__ = ["acme", "furnished", "shared_acme"]
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("HOLDGATE_TEST_AGENTS") != "1", reason="the agents are large; run `make test-clients`"
@@ -33,12 +34,6 @@ pytestmark = pytest.mark.skipif(
 SMALL = 101
 LOST = 707
 TASK = "refund-42"
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """People, keys and a vault, made once."""
-    return Place(tmp_path_factory.mktemp("furnished") / "place", "http://127.0.0.1:9").folder
 
 
 @pytest.fixture
