@@ -157,6 +157,7 @@ def _openai_agents(url: str, key_env: str, key_file: Path) -> str:
 
 
 def _pydantic_ai(url: str, key_env: str, key_file: Path) -> str:
+    # Left to itself it takes a refusal for something to try again, and keeps the gateway's instructions from the model.
     return "\n".join(
         (
             "import os",
@@ -164,7 +165,9 @@ def _pydantic_ai(url: str, key_env: str, key_file: Path) -> str:
             "from pydantic_ai.mcp import MCPToolset",
             "",
             f"headers = {_headers_in_python(key_env)}",
-            f'toolset = MCPToolset("{url}", headers=headers)',
+            "toolset = MCPToolset(",
+            f'    "{url}", headers=headers, include_instructions=True, tool_error_behavior="failed"',
+            ")",
         )
     )
 
