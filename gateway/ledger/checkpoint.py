@@ -98,8 +98,12 @@ class Checkpointer:
         self._every_lines = every_lines
 
     def make(self, tx: Transaction, *, force: bool = False) -> str | None:
-        """Sign the head, if it is due and anything was written since. Inside a transaction; returns the note."""
-        size, hash = tx.ledger.head()
+        """Sign the head, if it is due and anything was written since. Inside a transaction; returns the note.
+
+        Raises:
+            LedgerUnavailable: it is not this gateway's own head.
+        """
+        size, hash = tx.ledger.trusted_head()
         last, made_at = tx.ledger.last_checkpoint()
         due = tx.now - made_at >= self._every_ms or size - last >= self._every_lines
         if size == last or not (due or force):

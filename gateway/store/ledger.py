@@ -42,7 +42,7 @@ class Ledger:
         Raises:
             LedgerUnavailable: the head does not bear this gateway's seal.
         """
-        seq, previous = self.unsealed or self._trusted_head()
+        seq, previous = self.trusted_head()
         line = {name: value for name, value in facts.items() if value is not None}
         line |= {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
         raw = canonical.dumps(line)
@@ -63,8 +63,14 @@ class Ledger:
             {"writer": WRITER, "seq": seq, "hash": digest, "mac": self._sealer(seq, digest)},
         )
 
-    def _trusted_head(self) -> tuple[int, str]:
-        """The head, if this gateway sealed it: sealing a line upon another's head would vouch for it."""
+    def trusted_head(self) -> tuple[int, str]:
+        """`head`, if it is this gateway's: a line upon another's, or a signature under it, would vouch for it.
+
+        Raises:
+            LedgerUnavailable: the head does not bear this gateway's seal.
+        """
+        if self.unsealed is not None:
+            return self.unsealed
         if self._found is None:
             seq, hash, mac = self.sealed_head() or (0, GENESIS, None)
             if mac is not None and not hmac.compare_digest(self._sealer(seq, hash), mac):

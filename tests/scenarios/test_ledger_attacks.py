@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import LedgerUnavailable
 from gateway.ledger.verify import Integrity
 from gateway.model import Event
 from tests.acme import Acme
@@ -186,6 +187,26 @@ def test_a_note_of_somebody_elses_is_no_anchor(written: Place) -> None:
     lines[1] = str(int(lines[1]) - 1)
     notes.write_text("\n".join(lines))
     assert written.verify().verdict == Integrity.TAMPERED
+
+
+def test_what_somebody_else_made_the_end_is_not_signed(place: Place, acme: Acme) -> None:
+    """L-4: a running gateway vouches for no head that it did not seal, by a line upon it or by a checkpoint."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            for cents in range(1, 6):
+                await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
+            published = place.home.checkpoints.read_text() if place.home.checkpoints.exists() else ""
+            attack(place, cut_and_move_the_head)
+            gateway.clock.turn(120)
+            with pytest.raises(LedgerUnavailable, match="changed from outside"):
+                await gateway.sweep()
+            refused = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 9}, delivered=False)
+            assert refused["code"] == "ledger_unavailable"
+        assert (place.home.checkpoints.read_text() if place.home.checkpoints.exists() else "") == published
+
+    run(scenario)
+    assert len(acme.mutating()) == 5
 
 
 def test_the_file_itself_refuses_an_honest_mistake(written: Place) -> None:
