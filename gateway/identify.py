@@ -9,7 +9,7 @@ from gateway.store.protocol import Store
 from gateway.tools.arguments import Resolved
 
 _CLIENTS_PATIENCE = 50.0
-"""Seconds an unknown client is served before it is told `running`: below the 60 s after which claude.ai gives up."""
+"""Seconds a client is served before it is told `running`: below the 60 s after which claude.ai gives up."""
 
 
 class Identifier:
@@ -50,7 +50,7 @@ class Identifier:
             reason=resolved.reason,
             evidence=resolved.evidence,
             carried=call.carried,
-            deadline=min(call.timeout or _CLIENTS_PATIENCE, tool.timeout + 5.0),
+            deadline=min(_CLIENTS_PATIENCE, tool.timeout + 5.0),
             client=call.client,
         )
 

@@ -122,8 +122,6 @@ class Call:
     """The name of a tool or of a prompt, or the URI of a resource."""
     arguments: dict[str, Any]
     carried: Carried = Carried()
-    timeout: float | None = None
-    """Seconds the client is willing to wait, if it said so."""
     client: Client | None = field(default=None, compare=False, repr=False)
     """Who hears what the tool says before its answer."""
     surface: Surface = Surface.TOOL
@@ -403,7 +401,7 @@ class Retry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The one answer to a call: the envelope of architecture.md, before it takes the wire's shape."""
+    """The one answer to a call, before `tools.envelope` gives it the wire's shape."""
 
     status: Status
     action_id: str

@@ -46,6 +46,11 @@ class Acme:
         """The arrivals that asked for a change."""
         return [entry for entry in self.journal() if entry["mutating"]]
 
+    def refunded(self, invoice: str = "inv_1001") -> int:
+        """Cents that an invoice has been refunded, by its own books."""
+        cents: int = self.client.get(f"/invoices/{invoice}").json()["refunded_cents"]
+        return cents
+
     @property
     def writes(self) -> list[dict[str, Any]]:
         """See `gateway.testing.Witnessed`."""

@@ -19,11 +19,6 @@ REFUND = {"cents": 1_600, "reason": "not_received", "reference": "act-1"}
 PATH = "/invoices/inv_1001/refunds"
 
 
-def refunded(acme: Acme) -> int:
-    cents: int = acme.client.get("/invoices/inv_1001").json()["refunded_cents"]
-    return cents
-
-
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {API_KEY}"}])
 def test_a_request_without_a_known_key_is_refused_and_witnessed(acme: Acme, headers: dict[str, str]) -> None:
     """Any request without a valid bearer key gets 401, changes nothing, and is in the journal all the same."""
@@ -31,7 +26,7 @@ def test_a_request_without_a_known_key_is_refused_and_witnessed(acme: Acme, head
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
     [entry] = acme.journal()
     assert (entry["status"], entry["mutating"], entry["committed"]) == (401, True, False)
-    assert refunded(acme) == 0
+    assert acme.refunded() == 0
 
 
 def test_the_story_can_be_told(acme: Acme) -> None:
@@ -82,9 +77,9 @@ def test_an_idempotency_key_refunds_once(acme: Acme) -> None:
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
     assert [entry["committed"] for entry in acme.mutating()] == [True, False, False]
     assert [entry["idempotency_key"] for entry in acme.mutating()] == ["key-1"] * 3
-    assert refunded(acme) == 1_600
+    assert acme.refunded() == 1_600
     acme.client.post(PATH, json=REFUND)
-    assert refunded(acme) == 3_200
+    assert acme.refunded() == 3_200
 
 
 def test_a_refused_refund_does_not_use_up_its_key(acme: Acme) -> None:
@@ -132,7 +127,7 @@ def test_the_journal_is_written_before_anything_is_done(acme: Acme) -> None:
         acme.wait_for_parked()
         [entry] = acme.journal(at_least=1)
         assert (entry["status"], entry["committed"], entry["body"]) == (None, False, REFUND)
-        assert refunded(acme) == 0
+        assert acme.refunded() == 0
         assert acme.release() == 1
         assert waiting.result(timeout=10).status_code == 201
     assert acme.mutating()[0]["committed"]
@@ -171,7 +166,7 @@ def test_starting_over_brings_back_the_first_day(acme: Acme) -> None:
     acme.fault("fail_before", 500, times=None)
     acme.start_over()
     assert acme.journal() == []
-    assert refunded(acme) == 0
+    assert acme.refunded() == 0
     again = acme.client.post(PATH, json={**REFUND, "cents": 1}, headers=key)
     assert (again.status_code, again.json()["id"]) == (201, first["id"])
 
@@ -191,7 +186,7 @@ def test_a_killed_acme_finds_everything_again(tmp_path: Path) -> None:
     with running_acme(tmp_path / "acme", "--control") as acme:
         assert [(entry["status"], entry["committed"]) for entry in acme.journal()] == [(201, True), (None, True)]
         assert acme.client.post(PATH, json=REFUND, headers=key).json() == made
-        assert refunded(acme) == 3_200
+        assert acme.refunded() == 3_200
 
 
 def test_acme_ends_with_its_parent(tmp_path: Path) -> None:

@@ -18,18 +18,13 @@ REFUND = {"cents": 1_600, "reason": "not_received", "reference": "act-1"}
 PATH = "/invoices/inv_1001/refunds"
 
 
-def refunded(acme: Acme) -> int:
-    cents: int = acme.client.get("/invoices/inv_1001").json()["refunded_cents"]
-    return cents
-
-
 @pytest.mark.parametrize(("fault", "commits"), [("fail_before", False), ("fail_after", True)])
 def test_a_failure_may_come_before_or_after_the_deed(acme: Acme, fault: str, commits: bool) -> None:
     """A 503 says nothing: after one the refund may or may not have been made (semantics.md S11)."""
     acme.fault(fault, 503, path=PATH, method="POST")
     assert acme.client.post(PATH, json=REFUND).status_code == 503
     assert acme.mutating()[0]["committed"] is commits
-    assert refunded(acme) == (1_600 if commits else 0)
+    assert acme.refunded() == (1_600 if commits else 0)
 
 
 @pytest.mark.parametrize(("fault", "commits"), [("drop_before", False), ("drop_after", True)])
@@ -40,7 +35,7 @@ def test_a_connection_may_be_cut_before_or_after_the_deed(acme: Acme, fault: str
         acme.client.post(PATH, json=REFUND)
     [entry] = acme.mutating()
     assert (entry["status"], entry["committed"]) == (None, commits)
-    assert refunded(acme) == (1_600 if commits else 0)
+    assert acme.refunded() == (1_600 if commits else 0)
 
 
 def test_a_slow_answer_can_be_let_go(acme: Acme) -> None:
@@ -61,7 +56,7 @@ def test_a_request_can_be_kept_after_its_deed(acme: Acme) -> None:
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(acme.client.post, PATH, json=REFUND)
         acme.wait_for_parked()
-        assert refunded(acme) == 1_600
+        assert acme.refunded() == 1_600
         assert not waiting.done()
         acme.release()
         assert waiting.result(timeout=10).status_code == 201
@@ -94,7 +89,7 @@ def test_garbage_comes_after_the_deed(acme: Acme) -> None:
     assert answer.status_code == 200
     with pytest.raises(json.JSONDecodeError):
         answer.json()
-    assert refunded(acme) == 1_600
+    assert acme.refunded() == 1_600
 
 
 def test_an_answer_can_be_huge_on_the_wire_or_only_when_unpacked(acme: Acme) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from gateway.connector import Connector, Input, Output, Risk, Upstream
+from gateway.connector import Input
 from gateway.errors import Refusal
 from gateway.model import Call, Carried, Mode
 from gateway.tools.catalogue import Catalogue, UnknownTool
 from tests.shop import BOT, Refund, shop
+from tests.tools.edge import connector_with
 
 CATALOGUE = Catalogue([shop])
 KEY = "k" * 16
@@ -27,24 +28,6 @@ def refused(code: str, made: Call) -> str:
         CATALOGUE.resolve(made)
     assert raised.value.code == code
     return raised.value.message
-
-
-class Sentence(Output):
-    text: str
-
-
-def connector_with(
-    model: type[Input], *, risk: Risk = Risk.LOW, name: str = "edge", function: str = "act"
-) -> Connector:
-    connector = Connector(name, base_url="https://edge.example")
-
-    async def act(args: Any, upstream: Any) -> Any: ...
-
-    act.__doc__ = "Act."
-    act.__name__ = function
-    act.__annotations__ = {"args": model, "upstream": Upstream, "return": Sentence}
-    connector.write(risk=risk)(act)
-    return connector
 
 
 class Which(Input):

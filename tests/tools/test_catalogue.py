@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, SecretStr
 
-from gateway.connector import Connector, Input, Output, Risk, Upstream
+from gateway.connector import Connector, Input, Risk, Upstream
 from gateway.errors import StartupError
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, load_connectors
 from gateway.tools.published import CONTROLS
 from tests.shop import shop
+from tests.tools.edge import Sentence, connector_with
 
 CATALOGUE = Catalogue([shop])
 
@@ -123,24 +124,6 @@ def test_two_connectors_of_one_name_stop_the_start(tmp_path: Path) -> None:
 
 class Reserved(Input):
     reason: str
-
-
-class Sentence(Output):
-    text: str
-
-
-def connector_with(
-    model: type[Input], *, risk: Risk = Risk.LOW, name: str = "edge", function: str = "act"
-) -> Connector:
-    connector = Connector(name, base_url="https://edge.example")
-
-    async def act(args: Any, upstream: Any) -> Any: ...
-
-    act.__doc__ = "Act."
-    act.__name__ = function
-    act.__annotations__ = {"args": model, "upstream": Upstream, "return": Sentence}
-    connector.write(risk=risk)(act)
-    return connector
 
 
 class Which(Input):
