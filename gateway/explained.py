@@ -21,6 +21,8 @@ def explain(
     found: dict[Location, StartupError] = {}
     for detail in error.errors(include_url=False):
         location = _in_tree(detail["loc"], tree)
+        if detail["type"].startswith("union_tag_"):
+            location = (*location, detail["ctx"]["discriminator"].strip("'"))
         message, remedy = _message(detail, location, model)
         place = (*location, str(detail["loc"][-1])) if detail["type"] == "missing" else location
         found.setdefault(place, StartupError(message, file=file, line=nearest(lines, location), remedy=remedy))
@@ -46,13 +48,18 @@ def _message(detail: ErrorDetails, location: Location, model: type[BaseModel]) -
             return f"`{detail['loc'][-1]}` is missing{where}.", "Add it."
         case "extra_forbidden":
             key = str(location[-1])
-            models = list(_models_at(model, location[:-1]))
+            # Of several that may stand here, one that knows the key is not the one that refused it.
+            models = [candidate for candidate in _models_at(model, location[:-1]) if key not in _keys(candidate)]
             if any(key in getattr(candidate, "planned", ()) for candidate in models):
                 return f"`{key}` is planned, but not built yet.", "Remove it; it would have no effect."
             known = sorted({name for candidate in models for name in _keys(candidate)})
             close = difflib.get_close_matches(key, known, n=1)
             remedy = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
             return f"`{key}` is not a known key.", remedy
+        case "union_tag_invalid":
+            return f"`{path}` must be {' or '.join(detail['ctx']['expected_tags'].split(', '))}.", ""
+        case "union_tag_not_found":
+            return f"`{location[-1]}` is missing in {'.'.join(map(str, location[:-1]))}.", "Add it."
         case "model_type" | "dict_type":
             return f"`{path}` must be a mapping of keys to values.", "Write `key: value` lines below it."
         case "tuple_type" | "list_type" | "frozen_set_type":

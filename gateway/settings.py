@@ -6,13 +6,42 @@ The sentence under each key is the one in docs/settings.md; a test keeps the pag
 from __future__ import annotations
 
 import os
+import re
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.documents import load
 from gateway.errors import StartupError
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_URL: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+def _is_host(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        try:
+            ip_address(text)
+        except ValueError:
+            raise PydanticCustomError(
+                "host", "Input should be an address or a name alone", {"remedy": "Write the port under `port`."}
+            ) from None
+    return text
+
+
+def _is_url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise PydanticCustomError(
+            "url", "Input should be a URL", {"remedy": "Write it such as https://tools.example.com."}
+        )
+    return text
+
+
+_Host = Annotated[str, AfterValidator(_is_host)]
+_Url = Annotated[str, AfterValidator(_is_url)]
 
 
 class _Strict(BaseModel):
@@ -22,11 +51,11 @@ class _Strict(BaseModel):
 class Listen(_Strict):
     """Where the HTTP server listens."""
 
-    host: str = "127.0.0.1"
+    host: _Host = "127.0.0.1"
     """Address to listen on. The gateway speaks no TLS: leave it at loopback behind a proxy that does."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
     """TCP port; 0 takes any free one, which `serve` then prints."""
-    public_url: str | None = None
+    public_url: _Url | None = None
     """How clients reach it, when not at `http://host:port`; its host is then an allowed one."""
     allowed_hosts: list[str] = []
     """Further Host headers to answer to, e.g. behind a proxy: `tools.example.com` or `tools.example.com:*`."""
@@ -117,7 +146,7 @@ class LimitSettings(_Strict):
 class PrometheusSettings(_Strict):
     """Metrics as Prometheus text, on a port of their own. There is no credential on it: keep it inside."""
 
-    host: str = "127.0.0.1"
+    host: _Host = "127.0.0.1"
     """Address of the metrics port."""
     port: Annotated[int, Field(ge=1, le=65535)]
     """TCP port, with metrics at `/metrics`. Another one than the gateway's."""

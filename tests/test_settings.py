@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import StartupError
 from gateway.settings import Home
 
 
@@ -22,3 +23,36 @@ def test_the_url_is_one_that_a_client_can_open(tmp_path: Path, listen: str, url:
     file = tmp_path / "holdgate.yaml"
     file.write_text(f"listen: {listen}\n", encoding="utf-8")
     assert Home(file).url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message", "remedy"),
+    [
+        ('listen:\n  host: "127.0.0.1:8420"', 2, "`listen.host` must be an address or a name alone.", "under `port`"),
+        ("listen:\n  host: http://a", 2, "`listen.host` must be an address or a name alone.", "under `port`"),
+        ("listen:\n  public_url: tools.example.com", 2, "`listen.public_url` must be a URL.", "https://tools"),
+        ("vault:\n  kind: vault", 2, "`vault.kind` must be 'local' or 'hashicorp'.", ""),
+        ("vault:\n  file: a.enc", 1, "`kind` is missing in vault.", "Add it."),
+    ],
+)
+def test_a_setting_of_the_wrong_form_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, message: str, remedy: str
+) -> None:
+    """What cannot be meant is refused where it is read, in the words of the page, and not where it is first used."""
+    file = tmp_path / "holdgate.yaml"
+    file.write_text(f"{text}\n", encoding="utf-8")
+    with pytest.raises(StartupError) as refused:
+        Home(file)
+    told = refused.value
+    assert (told.line, told.message) == (line, message)
+    assert remedy in (told.remedy or "")
+
+
+def test_a_key_of_the_other_vault_is_not_proposed_for_itself(tmp_path: Path) -> None:
+    """`passphrase_file` belongs to the local vault; the remedy names keys of the one that was chosen."""
+    file = tmp_path / "holdgate.yaml"
+    file.write_text("vault: {kind: hashicorp, address: https://v, passphrase_file: x}\n", encoding="utf-8")
+    with pytest.raises(StartupError) as refused:
+        Home(file)
+    assert "passphrase_file" not in (refused.value.remedy or "")
+    assert "address" in (refused.value.remedy or "")

@@ -134,7 +134,7 @@ class LocalVault:
             before = entries.get(name, _Entry(0, None))
             if secret is None and before.secret is None:
                 raise StartupError(
-                    f"The vault has no value for {name}.", file=str(self._path), remedy="List its names."
+                    f"The vault has no value for {name}.", file=str(self._path), remedy="See `holdgate secret ls`."
                 )
             entries[name] = _Entry(before.version + (secret is not None), secret)
             _replace(self._path, sealed.seal(self._key, _encoded(entries)))

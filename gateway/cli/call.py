@@ -24,6 +24,8 @@ KEY_VARIABLE = "HOLDGATE_KEY"
 TASK_VARIABLE = "HOLDGATE_TASK"
 _REACH_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
+_WRONG_KEY = -31401
+_NO_SUCH_TOOL = -32602
 
 
 def call(
@@ -78,7 +80,11 @@ def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:
         try:
             text = sys.stdin.read() if json_args == "-" else Path(json_args).read_text(encoding="utf-8")
             given = json.loads(text)
-        except (OSError, ValueError) as wrong:
+        except OSError as wrong:
+            raise typer.BadParameter(
+                f"{json_args} cannot be read: {wrong.strerror}.", param_hint="--json-args"
+            ) from None
+        except ValueError as wrong:
             raise typer.BadParameter(f"That is no readable JSON: {wrong}.", param_hint="--json-args") from None
         if not isinstance(given, dict):
             raise typer.BadParameter("Give one JSON object.", param_hint="--json-args")
@@ -150,16 +156,25 @@ def _answer(
     except* typer.BadParameter as wrong:
         raise _first(wrong) from None
     except* MCPError as refused:
-        sentence = str(_first(refused)).rstrip(".")
-        raise HoldgateError(
-            f"The gateway says: {sentence}. A tool that no policy grants to this key is unknown to it; see `holdgate"
-            " tools ls` for all tools, and choose another key with --as."
-        ) from None
+        raise HoldgateError(_refused(_first(refused))) from None
     except* httpx2.HTTPError as broken:
         raise HoldgateError(
             f"The gateway at {url} broke off ({type(_first(broken)).__name__}). Make the same call again, it is not"
             " done twice; or see `holdgate ledger tail`."
         ) from None
+
+
+def _refused(error: Any) -> str:
+    """What the gateway said instead of an envelope, and what to do about it."""
+    sentence = f"The gateway says: {str(error).rstrip('.')}."
+    if error.error.code == _WRONG_KEY:
+        return f"{sentence} Choose a kept key with --as, or correct ${KEY_VARIABLE}; `holdgate keys ls` shows all."
+    if error.error.code == _NO_SUCH_TOOL:
+        return (
+            f"{sentence} A tool that no policy grants to this key is unknown to it; see `holdgate tools ls` for all"
+            " tools, and choose another key with --as."
+        )
+    return f"{sentence} docs/calling.md lists what is no answer of a tool."
 
 
 def _first(group: BaseException) -> BaseException:

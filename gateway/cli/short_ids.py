@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from gateway.store.transaction import Transaction
 
 
+_LISTED_BY = {"hold": "holdgate approvals ls --all", "action": "holdgate ledger tail"}
+
+
+def _absent(what: str, given: str) -> HoldgateError:
+    return HoldgateError(f"There is no {what} {given}. See `{_LISTED_BY[what]}`.")
+
+
 def the_one(what: str, given: str, ids: Iterable[str]) -> str:
     """The id that starts with `given`, with or without its `act_`.
 
@@ -24,7 +31,7 @@ def the_one(what: str, given: str, ids: Iterable[str]) -> str:
         return found[0]
     if found:
         raise HoldgateError(f"{len(found)} {what}s start with {given}. Give more of the id.")
-    raise HoldgateError(f"There is no {what} {given}.")
+    raise _absent(what, given)
 
 
 def action_id(tx: Transaction, tenant: str, given: str) -> str:
@@ -35,7 +42,7 @@ def action_id(tx: Transaction, tenant: str, given: str) -> str:
     """
     if ID_PATTERN.match(given):
         if next(tx.ledger.lines(action=given, tenant=tenant, limit=1), None) is None:
-            raise HoldgateError(f"There is no action {given}.")
+            raise _absent("action", given)
         return given
     lines = (json.loads(line.text) for line in tx.ledger.lines(tenant=tenant))
     return the_one("action", given, (facts["action"] for facts in lines if "action" in facts))

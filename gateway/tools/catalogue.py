@@ -214,6 +214,11 @@ def _imported_file(file: Path) -> ModuleType:
 def _does_not_import(source: str, error: Exception) -> StartupError:
     line = _line(source, error)
     said = error.msg if isinstance(error, SyntaxError) else error
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{source}.".startswith(f"{error.name}."):
+        return StartupError(
+            f"There is no connector module {source}.",
+            remedy="Correct `connectors` in holdgate.yaml, or install its package; a file's name ends in `.py`.",
+        )
     return StartupError(
         f"The connector module does not import: {type(error).__name__}: {said}.",
         file=source,

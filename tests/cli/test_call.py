@@ -38,6 +38,8 @@ def test_arguments_may_come_as_one_json_object(gateway: Holdgate) -> None:
     )
     assert (ended.code, ended.json["data"]["id"]) == (0, "inv_1001")
     assert gateway("call", "billing_lookup_invoice", "--json-args", "-", stdin="[1]").code == 2
+    absent = gateway("call", "billing_lookup_invoice", "--json-args", "absent.json")
+    assert (absent.code, "absent.json cannot be read" in absent.err) == (2, True)
 
 
 def test_a_refused_call_exits_1_with_its_envelope(gateway: Holdgate) -> None:
@@ -56,7 +58,9 @@ def test_the_key_comes_from_the_environment_too(gateway: Holdgate, place: Place)
     """$HOLDGATE_KEY stands in for a kept key; a bad one is refused in one sentence."""
     words = ("call", "billing_lookup_invoice", "--arg", "invoice=inv_1001", "--json")
     assert gateway(*words, HOLDGATE_KEY=place.keys["bot"]).code == 0
-    one_sentence(gateway(*words, HOLDGATE_KEY="hg_0123456789abcdef_" + "x" * 43), 1)
+    sentence = one_sentence(gateway(*words, HOLDGATE_KEY="hg_0123456789abcdef_" + "x" * 43), 1)
+    assert "correct $HOLDGATE_KEY" in sentence
+    assert "policy" not in sentence
 
 
 def test_without_a_gateway_the_remedy_is_to_serve(before_acme: Holdgate) -> None:

@@ -89,6 +89,23 @@ def test_wrong_usage_is_exit_2(holdgate: Holdgate, words: tuple[str, ...]) -> No
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "next_step"),
+    [
+        (("approvals", "show", "act_nothing"), "holdgate approvals ls --all"),
+        (("ledger", "show", "act_nothing"), "holdgate ledger tail"),
+        (("ledger", "show", "act_" + "0" * 32), "holdgate ledger tail"),
+        (("keys", "revoke", "0123456789abcdef"), "holdgate keys ls"),
+        (("resume", "everything"), "holdgate kill ls"),
+    ],
+)
+def test_what_is_not_there_is_told_with_the_list_of_what_is(
+    holdgate: Holdgate, words: tuple[str, ...], next_step: str
+) -> None:
+    """A mistyped id is answered with the command that shows the right ones."""
+    assert f"`{next_step}`" in one_sentence(holdgate(*words), 1)
+
+
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     """With --debug the traceback stands before the sentence."""
     ended = Holdgate(tmp_path / "none.yaml").program("--debug", "kill", "ls")

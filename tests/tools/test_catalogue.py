@@ -87,6 +87,15 @@ def test_a_module_that_cannot_serve_stops_the_start_by_name(tmp_path: Path, text
         load_connectors(["bad.py"], tmp_path)
 
 
+@pytest.mark.parametrize("source", ["connectors.bilingl", "nowhere.billing"])
+def test_a_module_that_is_not_there_is_a_wrong_name_and_no_broken_module(tmp_path: Path, source: str) -> None:
+    """A misspelled name of a module is told as one, with where to correct it."""
+    with pytest.raises(StartupError) as refused:
+        load_connectors([source], tmp_path)
+    assert refused.value.message == f"There is no connector module {source}."
+    assert "`connectors` in holdgate.yaml" in (refused.value.remedy or "")
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
