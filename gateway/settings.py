@@ -251,6 +251,11 @@ class Home:
         """Where clients find the MCP endpoint."""
         return self.url_on(self.settings.listen.port)
 
+    @property
+    def ready_url(self) -> str:
+        """Where a gateway tells whether it is up, and which one it is; see `instances.HEADER`."""
+        return self.url.removesuffix("/mcp") + "/readyz"
+
     def url_on(self, port: int) -> str:
         """The same for the port that was really bound: they differ where the settings say 0, any free one."""
         listen = self.settings.listen

@@ -182,11 +182,10 @@ def _server(home: Home) -> Iterator[Finding]:
 
     from gateway.instances import HEADER, serves
 
-    ready = home.url.removesuffix("/mcp") + "/readyz"
     # Proxies of the environment are for the way out, and this is ourselves.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(ready, timeout=_REACH_SECONDS) as answer:
+        with opener.open(home.ready_url, timeout=_REACH_SECONDS) as answer:
             status, instance = answer.status, answer.headers.get(HEADER)
     except urllib.error.HTTPError as refused:
         status, instance = refused.code, refused.headers.get(HEADER)
@@ -197,7 +196,7 @@ def _server(home: Home) -> Iterator[Finding]:
         yield Finding("server", "warn", f"Nothing answers at {home.url}.", "Start it with `holdgate serve`.")
         return
     if instance is None:
-        said = f"What answers at {ready} is no Holdgate."
+        said = f"What answers at {home.ready_url} is no Holdgate."
         yield Finding("server", "fail", said, "Stop what has the port, or set another `listen: port`.")
     elif not serves(home.instances, instance):
         said = f"The gateway that answers at {home.url} serves another data folder than {home.data}."

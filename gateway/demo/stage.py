@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from gateway import setup
 from gateway.demo.world import AGENT, World, found
 from gateway.errors import HoldgateError, StartupError
+from gateway.instances import HEADER, serves
 from gateway.keyring import Keyring
 from gateway.ledger.verify import Report, verify
 from gateway.store.transaction import Transaction
@@ -162,13 +163,12 @@ def _holdgate(world: World, arguments: list[str]) -> Said:
 
 
 def _answers(world: World) -> bool:
-    """Whether a gateway that knows this folder's agent listens: its front lets the key pass, and then wants a POST."""
+    """Whether a gateway is up at this folder's port, and it is this folder that it serves."""
     try:
-        headers = {"authorization": f"Bearer {world.key(AGENT)}"}
-        answer = httpx2.get(world.home.url, headers=headers, trust_env=False, timeout=5)
+        answer = httpx2.get(world.home.ready_url, trust_env=False, timeout=5)
     except (httpx2.HTTPError, OSError):
         return False
-    return answer.status_code == 405
+    return answer.status_code == 200 and serves(world.home.instances, answer.headers.get(HEADER, ""))
 
 
 @contextmanager

@@ -62,17 +62,13 @@ class Calls:
         name: str,
         arguments: dict[str, Any],
         carried: Carried,
-        listener: Listener | None = None,
     ) -> dict[str, Any]:
-        """The result of one call, as plain JSON.
-
-        Args:
-            listener: hears what the tool says before its answer; None: nobody.
+        """The result of one call of a tool that says nothing before its answer, as plain JSON.
 
         Raises:
             UnknownTool: absent and hidden alike.
         """
-        return self.result(await self.outcome(exchange, Surface.TOOL, name, arguments, carried, listener))
+        return self.result(await self.outcome(exchange, Surface.TOOL, name, arguments, carried))
 
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """The result of `tools/call`, as plain JSON."""
@@ -87,10 +83,14 @@ class Calls:
         carried: Carried,
         listener: Listener | None = None,
     ) -> Outcome:
-        """The one answer to what was asked for on a surface, before it takes that surface's form; see `make`.
+        """The one answer to what was asked for on a surface, before it takes that surface's form.
 
         Args:
             name: of a tool or a prompt, or the URI of a resource.
+            listener: hears what the tool says before its answer; None: nobody.
+
+        Raises:
+            UnknownTool: absent and hidden alike.
         """
         try:
             if len(name) > _LONGEST[surface]:

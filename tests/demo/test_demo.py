@@ -43,6 +43,18 @@ def test_a_play_in_a_running_demo_is_on_its_ledger_and_is_told_there_once(tmp_pa
         assert effects(demo.world, "/invoices/inv_1002/refunds") == refunds
 
 
+def test_a_play_is_not_taken_in_by_another_gateway_on_its_port(tmp_path: Path) -> None:
+    """What answers at a stopped demo's port may serve another folder: the play then has a world of its own."""
+    stopped = build(tmp_path / "stopped", 0)
+    with running_demo(tmp_path / "demo") as demo:
+        port, other = stopped.home.settings.listen.port, demo.world.home.settings.listen.port
+        settings = stopped.home.file.read_text()
+        stopped.home.file.write_text(settings.replace(f"port: {port}", f"port: {other}"))
+        ended = holdgate(tmp_path, "demo", "--play", "--data", str(stopped.folder))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "The story played to its end." in ended.stdout
+
+
 def test_a_second_start_finds_the_data_of_the_first(tmp_path: Path) -> None:
     """Keys, ledger and Acme's books stay in the folder: the agent of before looks up what it did before."""
     folder = tmp_path / "demo"
