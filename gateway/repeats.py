@@ -30,6 +30,9 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
     if action.key is None:
         return None
     row = _earlier(tx, action, action.key)
+    if row is not None and action.key.derived and not _stands(tx, row, window):
+        tx.actions.give_back(row.id)
+        row = None
     if row is None:
         # A new key means "do it a second time", and whether there was a first nobody knows: not before that is settled.
         doubted = tx.actions.in_doubt(action)
@@ -37,19 +40,24 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
     if row.fingerprint != action.fingerprint and action.key.chosen:
         said = "This idempotency key was used for a call with other arguments."
         return Refusal("key_reused", said, action_id=row.id)
-    if action.key.derived and row.delivered_at is not None and tx.now - row.delivered_at >= window:
-        tx.actions.give_back(row.id)
-        return None
     if row.state is State.UNKNOWN:
         return _unknown(row)
-    if row.state in (State.SUCCEEDED, State.FAILED) and tx.bodies.get(row.id, "outcome") is None:
-        if action.key.derived:
-            tx.actions.give_back(row.id)
-            return None
+    if not _answer_is_kept(tx, row):
         return Refusal("key_expired", "This key was used before, and its answer is no longer kept.")
     if row.state.terminal:
         tx.ledger.append(Event.REPLAY, **facts(action), original=row.id)
     return Prior(row)
+
+
+def _stands(tx: Transaction, row: ActionRow, window: int) -> bool:
+    """Whether a keyless call is still a repeat of an earlier one: within its window, and while there is an answer."""
+    over = row.delivered_at is not None and tx.now - row.delivered_at >= window
+    return not over and _answer_is_kept(tx, row)
+
+
+def _answer_is_kept(tx: Transaction, row: ActionRow) -> bool:
+    """Whether the answer of an action can be given again, unless it has none yet."""
+    return row.state not in (State.SUCCEEDED, State.FAILED) or tx.bodies.get(row.id, "outcome") is not None
 
 
 def _unknown(row: ActionRow) -> Refusal:

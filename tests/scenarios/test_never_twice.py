@@ -15,6 +15,7 @@ from tests.house import Clock, House, house, run
 from tests.living import ROOT, Answer, Place, held
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
+TASK = "a-task-of-the-hosts"
 TRIES = 3
 """How often the door sends one dispatch to an upstream that deduplicates."""
 
@@ -150,7 +151,7 @@ def test_a_new_connection_finds_what_the_old_one_lost(place: Place, acme: Acme, 
     run(scenario)
 
 
-@pytest.mark.parametrize("task", [None, "a-task-of-the-hosts"])
+@pytest.mark.parametrize("task", [None, TASK])
 @pytest.mark.parametrize("fault", ["drop_after", None])
 def test_a_new_release_of_a_tool_does_not_forget_what_was_lost(
     place: Place, acme: Acme, task: str | None, fault: str | None
@@ -186,6 +187,26 @@ def test_a_new_key_is_no_way_around_a_doubt(place: Place, acme: Acme) -> None:
                 assert (again["code"], again["action_id"]) == ("outcome_unknown", first["action_id"])
             assert len(acme.mutating()) == before
         assert effects(acme) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("hours", [1, 80])
+def test_an_answer_that_no_longer_stands_is_no_way_around_a_doubt(place: Place, acme: Acme, hours: int) -> None:
+    """I-12: done long ago, then once more on purpose, which nobody knows of: the same call by itself is not a third."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            assert (await gateway.call("plain_refund", REFUND, header_task=TASK))["status"] == "done"
+            gateway.clock.turn(hours * 3_600)
+            await gateway.sweep()
+            acme.fault("drop_after", method="POST")
+            once_more = {**REFUND, "idempotency_key": "once-more-on-purpose"}
+            doubted = await gateway.call("plain_refund", once_more, header_task=TASK)
+            assert doubted["status"] == "unknown"
+            again = await gateway.call("plain_refund", REFUND, header_task=TASK)
+            assert (again["code"], again["action_id"]) == ("outcome_unknown", doubted["action_id"])
+        assert effects(acme) == 2
 
     run(scenario)
 
