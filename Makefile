@@ -7,25 +7,26 @@ IN = .venv/bin/python -m
 help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
 	@echo "make play    let a scripted agent play the story over MCP (WHO=claude: a Claude model)"
-	@echo "make examples install the frameworks that examples/agents use, into .venv-examples"
 	@echo "make test    format, lint, strict types, and every test"
-	@echo "make test-clients let Claude Code, Codex and Gemini CLI play a story, each with a scripted model (downloads them: 900 MB)"
-	@echo "make coverage every test, and how much of the program they run; CI has a floor"
-	@echo "make pythons the wheel in an empty environment, on both ends of the supported Pythons"
-	@echo "make conformance play the published MCP conformance suite, and print the scores"
 	@echo "make check   the same without the tests"
 	@echo "make format  put the code into the house format"
-	@echo "make bench   measure a governed call beside an ungoverned one"
-	@echo "make wheel   build wheel, sdist and the list of their parts (CycloneDX) into dist/"
-	@echo "make lock    write the hashed locks anew (needs uv)"
-	@echo "make clean   remove everything that make made"
+	@echo
+	@echo "make wheel         build wheel, sdist and the list of their parts (CycloneDX) into dist/"
+	@echo "make bench         measure a governed call beside an ungoverned one"
+	@echo "make coverage      every test, and how much of the program they run; CI has a floor"
+	@echo "make pythons       the wheel in an empty environment, on both ends of the supported Pythons"
+	@echo "make conformance   play the published MCP conformance suite, and print the scores"
+	@echo "make test-clients  let Claude Code, Codex and Gemini CLI play a story, each with a scripted model (downloads 900 MB)"
+	@echo "make examples      install the frameworks that examples/agents use, into .venv-examples"
+	@echo "make lock          write the hashed locks anew"
+	@echo "make clean         remove everything that make made"
 
 demo:
 	@scripts/setup
 	@.venv/bin/python .venv/bin/holdgate demo
 
 play:
-	@scripts/setup $(WHO)
+	@scripts/setup $(WHO:script=)
 	@.venv/bin/python .venv/bin/holdgate demo --play $(WHO)
 
 examples:

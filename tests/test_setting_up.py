@@ -43,6 +43,13 @@ def test_a_machine_that_lacks_something_is_told_what_in_one_line(tmp_path: Path,
     assert (ROOT / ".venv").exists() == before
 
 
+def test_tools_that_are_not_there_to_add_are_told_in_one_line() -> None:
+    """`make play WHO=gpt` names what there is, and installs nothing."""
+    told = subprocess.run([SCRIPTS / "setup", "gpt"], capture_output=True, text=True, timeout=MINUTES)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == "holdgate: there is no requirements/gpt.txt; what can be added is dev or claude.\n"
+
+
 def test_ci_runs_both_ends_of_what_is_supported() -> None:
     """The oldest and the newest Python that the metadata names are those that `.ci/run` asks for."""
     named = [line.rpartition(" ")[2] for line in PROJECT["classifiers"] if " Python :: 3." in line]

@@ -98,7 +98,10 @@ def approve(
     id: Id,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask: the card was read before.")] = False,
     digest: Annotated[
-        str | None, typer.Option("--digest", help="Only if this is still the digest, from `approvals show --json`.")
+        str | None,
+        typer.Option(
+            "--digest", metavar="DIGEST", help="Only if this is still the digest, from `approvals show --json`."
+        ),
     ] = None,
     note: Note = "",
     as_name: AsName = None,

@@ -20,7 +20,7 @@ _OF_THE_MOMENT = ("*.lock", "instances", ".*")
 
 def backup(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where; it must not exist yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where; it must not exist yet.")],
     json_output: AsJson = False,
 ) -> None:
     """Copy the data folder whole, while the gateway runs or not: keys, vault, checkpoints and database."""

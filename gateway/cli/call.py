@@ -39,13 +39,16 @@ def call(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     key: Annotated[
-        str | None, typer.Option("--key", help="Idempotency key: to do the same thing a second time on purpose.")
+        str | None,
+        typer.Option("--key", metavar="KEY", help="Idempotency key: to do the same thing a second time on purpose."),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for whoever reviews it.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for whoever reviews it.")] = None,
     evidence: Annotated[
         list[str] | None, typer.Option("--evidence", metavar="ID", help="A read it rests on; may be repeated.")
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="The piece of work; default $HOLDGATE_TASK.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="The piece of work; default $HOLDGATE_TASK.")
+    ] = None,
     as_name: Annotated[
         str | None,
         typer.Option("--as", metavar="NAME", help="Whose kept key; default $HOLDGATE_KEY, else `operator`."),

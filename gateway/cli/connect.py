@@ -38,7 +38,9 @@ _UNATTENDED_NOTE = "Where nobody is there to be asked, start it so; Holdgate sti
 
 def connect(
     ctx: typer.Context,
-    client: Annotated[Client, typer.Argument(help="Which client; `json` is for scripts, and holds the key itself.")],
+    client: Annotated[
+        Client, typer.Argument(metavar="CLIENT", help="Which client; `json` is for scripts, and holds the key itself.")
+    ],
     as_name: AsName = None,
     json_output: AsJson = False,
 ) -> None:

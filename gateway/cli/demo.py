@@ -10,11 +10,21 @@ import typer
 
 def demo(
     who: Annotated[
-        str, typer.Argument(metavar="[WHO]", help="With --play: who is the agent, `script` or `claude`.")
+        str, typer.Argument(metavar="WHO", help="With --play: who is the agent, `script` or `claude`.")
     ] = "script",
-    play: Annotated[bool, typer.Option("--play", help="Play the story in the running demo.")] = False,
-    data: Annotated[Path, typer.Option("--data", help="The demo's folder; made if missing.")] = Path("holdgate-demo"),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Where the demo's gateway listens.")] = 8420,
+    play: Annotated[
+        bool,
+        typer.Option(
+            "--play",
+            help="Play the story: in the running demo, or in one of its own where that has moved money already.",
+        ),
+    ] = False,
+    data: Annotated[Path, typer.Option("--data", metavar="FOLDER", help="The demo's folder; made if missing.")] = Path(
+        "holdgate-demo"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Where the demo's gateway listens.")
+    ] = 8420,
 ) -> None:
     """Run Acme, a sandbox company, behind a gateway; or play the story of an agent in it."""
     if who not in ("script", "claude"):

@@ -60,7 +60,7 @@ GITIGNORE = "# Keys, credentials and the ledger are nobody else's business.\n/ho
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path("."),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where; made if missing.")] = Path("."),
     json_output: AsJson = False,
 ) -> None:
     """Write settings, policies and keys for a new gateway. Overwrites nothing."""

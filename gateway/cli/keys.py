@@ -23,7 +23,7 @@ def _name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, typer.Argument(callback=_name, help="The principal's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", callback=_name, help="The principal's name.")]
 
 
 @app.command("create")
@@ -31,13 +31,17 @@ def create(
     ctx: typer.Context,
     name: Name,
     kind: Annotated[Kind | None, typer.Option("--kind", help="Of a new principal: agent unless given.")] = None,
-    group: Annotated[list[str] | None, typer.Option("--group", help="A group of policies; may be repeated.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="GROUP", help="A group of policies; may be repeated.")
+    ] = None,
     role: Annotated[
         list[Role] | None, typer.Option("--role", help="A duty; may be repeated. caller, unless given.")
     ] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Who answers for an agent; never approves it.")] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="NAME", help="Who answers for an agent; never approves it.")
+    ] = None,
     days: Annotated[
-        int | None, typer.Option("--days", min=1, max=3650, help="Until the key expires; else never.")
+        int | None, typer.Option("--days", metavar="DAYS", min=1, max=3650, help="Until the key expires; else never.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the key in the data folder, and do not print it.")] = False,
     as_name: AsName = None,
@@ -67,6 +71,7 @@ def create(
             )
             if wanted != before:
                 _check_duties(wanted)
+                _check_owner(wanted, tx)
                 tx.people.put(wanted)
                 tx.ledger.append(Event.KEY, change="principal", by=by, **_described(wanted))
             return wanted, create_key(tx, wanted, by=by, days=days)
@@ -90,6 +95,15 @@ def _check_duties(principal: Principal) -> None:
         )
     if {Role.APPROVER, Role.OPERATOR} <= principal.roles:
         raise HoldgateError("Nobody is approver and operator at once. Make two principals.")
+
+
+def _check_owner(principal: Principal, tx: Transaction) -> None:
+    """A name that nobody has would keep nobody from approving what this agent asks for (semantics.md H-5)."""
+    if principal.owner is not None and tx.people.get(principal.tenant, principal.owner) is None:
+        raise HoldgateError(
+            f"There is no principal {principal.owner}, who is to answer for {principal.id}. Correct --owner, or make"
+            f" the owner first: `holdgate keys create {principal.owner} --kind human`."
+        )
 
 
 def _described(principal: Principal) -> dict[str, object]:
@@ -158,7 +172,7 @@ def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
 @app.command("revoke")
 def revoke(
     ctx: typer.Context,
-    id: Annotated[str, typer.Argument(help="The key's id, from `keys ls`.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, from `keys ls`.")],
     as_name: AsName = None,
 ) -> None:
     """Make a key useless, from the next dispatch on."""

@@ -31,7 +31,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 @app.command("tail")
 def tail(
     ctx: typer.Context,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=100_000, help="How many.")] = 20,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="LINES", min=0, max=100_000, help="How many.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     json_output: AsJson = False,
 ) -> None:
@@ -57,16 +57,20 @@ def tail(
 @app.command("query")
 def query(
     ctx: typer.Context,
-    tool: Annotated[str | None, typer.Option("--tool", help="Lines about this tool.")] = None,
-    principal: Annotated[str | None, typer.Option("--principal", help="Lines about this principal.")] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Lines of this task.")] = None,
+    tool: Annotated[str | None, typer.Option("--tool", metavar="TOOL", help="Lines about this tool.")] = None,
+    principal: Annotated[
+        str | None, typer.Option("--principal", metavar="NAME", help="Lines about this principal.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Lines of this task.")] = None,
     event: Annotated[Event | None, typer.Option("--event", help="Lines of this event.", case_sensitive=False)] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Such as `15m`, `24h`, `7d` ago, or an RFC 3339 time.")
+        str | None, typer.Option("--since", metavar="TIME", help="Such as `15m`, `24h`, `7d` ago, or an RFC 3339 time.")
     ] = None,
     json_output: AsJson = False,
 ) -> None:
     """Show the lines that match every option given, oldest first. With --json, one object a line."""
+    from gateway.cli.output import say
+
     home = Invocation.of(ctx).home()
     with opened_store(home) as store:
         start = 0 if since is None else _moment(since, store.now())
@@ -74,7 +78,10 @@ def query(
         found = store.look(
             lambda tx: list(tx.ledger.lines(tenant=tenant, tool=tool, principal=principal, task=task, event=about))
         )
-    _print_lines((line for line in found if json.loads(line.text)["at"] >= start), json_output)
+    matching = [line for line in found if json.loads(line.text)["at"] >= start]
+    _print_lines(matching, json_output)
+    if not matching and not json_output:
+        say("No line matches.")
 
 
 @app.command("show")
@@ -111,7 +118,8 @@ def show(
 def verify(
     ctx: typer.Context,
     anchor: Annotated[
-        Path | None, typer.Option("--anchor", help="Checkpoints kept elsewhere; else those in the data folder.")
+        Path | None,
+        typer.Option("--anchor", metavar="FILE", help="Checkpoints kept elsewhere; else those in the data folder."),
     ] = None,
     json_output: AsJson = False,
 ) -> None:

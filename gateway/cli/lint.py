@@ -25,7 +25,7 @@ def lint(
     ctx: typer.Context,
     sources: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SOURCE]...", help="Connectors by name, modules, .py files or folders; else all."),
+        typer.Argument(metavar="SOURCE", help="Connectors by name, modules, .py files or folders; else all."),
     ] = None,
     json_output: AsJson = False,
 ) -> None:

@@ -43,7 +43,7 @@ def _new() -> None:
     """The first files of something of your own."""
 
 
-@app.command("connector")
+@app.command("connector", short_help="Write a connector, its policy and its tests.")
 def connector(
     name: Annotated[
         str, typer.Argument(metavar="NAME", callback=_name, help="Of the system; every tool's name begins with it.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Check policies, and run their examples.")
 
 
-@app.command("check")
+@app.command("check", short_help="Tell every problem of the policies.")
 def check(ctx: typer.Context, json_output: AsJson = False) -> None:
     """Read the policies as the server does, and tell every problem with its file and line."""
     from gateway.cli.output import emit, say

@@ -89,7 +89,9 @@ def _options(
     ctx: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="Settings file. Default: $HOLDGATE_CONFIG, else ./holdgate.yaml."),
+        typer.Option(
+            "--config", "-c", metavar="FILE", help="Settings file. Default: $HOLDGATE_CONFIG, else ./holdgate.yaml."
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
@@ -101,11 +103,11 @@ def _options(
 
 app.command("init")(initialise.init)
 app.add_typer(new.app, name="new")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", short_help="Check everything a start depends on.")(doctor.doctor)
 app.command("serve")(serve.serve)
-app.command("demo")(demo.demo)
-app.command("backup")(backup.backup)
-app.command("connect")(connect.connect)
+app.command("demo", short_help="A sandbox company behind a gateway.")(demo.demo)
+app.command("backup", short_help="Copy the data folder while it is in use.")(backup.backup)
+app.command("connect", short_help="Print how a client connects.")(connect.connect)
 app.add_typer(tools.app, name="tools")
 app.add_typer(policy.app, name="policy")
 app.command("call")(call.call)
@@ -115,7 +117,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(secret.app, name="secret")
 app.add_typer(switches.kill, name="kill")
 app.add_typer(switches.resume, name="resume")
-app.command("resolve")(resolving.resolve)
+app.command("resolve", short_help="Settle an outcome that nobody knows.")(resolving.resolve)
 
 
 def main() -> None:

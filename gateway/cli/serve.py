@@ -17,7 +17,8 @@ def serve(
     ctx: typer.Context,
     stdio: Annotated[bool, typer.Option("--stdio", help="Serve the one agent that started this process.")] = False,
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Instead of `listen: port`; 0 takes a free one.")
+        int | None,
+        typer.Option("--port", metavar="PORT", min=0, max=65535, help="Instead of `listen: port`; 0 takes a free one."),
     ] = None,
     json_output: AsJson = False,
 ) -> None:

@@ -76,7 +76,7 @@ def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
         table(("scope", "target", "since", "by", "because"), rows)
 
 
-@resume.command("everything")
+@resume.command("everything", short_help="Lift the stop of every call.")
 def resume_everything(ctx: typer.Context, as_name: AsName = None) -> None:
     """Lift the stop of every call; stops of single agents, tools and connectors stay."""
     _resume(ctx, "everything", "", as_name)

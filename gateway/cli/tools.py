@@ -31,7 +31,7 @@ def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
         table(("name", "effect", "risk", "title", "hash"), rows)
 
 
-@app.command("show")
+@app.command("show", short_help="Show one tool, resource or prompt, whole.")
 def show(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")],

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from gateway.cli.root import ExitCode, app
 from gateway.ledger.verify import Integrity
@@ -53,6 +54,23 @@ def test_the_page_has_every_option_of_a_verb_and_no_other(name: str) -> None:
     told = set(re.findall(r"^- `(-[^`]*)`", sections()[name], flags=re.MULTILINE))
     told = {word for entry in told for word in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", entry)}
     assert told == known - _GIVEN_BY_TYPER
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_the_page_and_the_help_call_a_value_by_one_name(name: str) -> None:
+    """`--since TIME` on the page is `--since TIME` in `--help`; only a choice shows what there is to choose from."""
+    told = dict(re.findall(r"^- `(--[a-z-]+)(?:, -[a-z])? ([A-Z=]+)`", sections()[name], flags=re.MULTILINE))
+    for parameter in TREE[name].params:
+        if option := next((option for option in parameter.opts if option in told), None):
+            assert told[option] == (parameter.metavar or parameter.name.upper()), option
+
+
+def test_a_list_of_verbs_says_what_each_does_in_a_whole_sentence() -> None:
+    """`--help` of a group cuts a summary that is longer than its line."""
+    groups = {name.rpartition(" ")[0] for name in TREE}
+    for group in groups:
+        ended = CliRunner().invoke(app, [*group.split(), "--help"], terminal_width=80)
+        assert "..." not in ended.output.replace("[ARGS]...", ""), group
 
 
 def test_the_page_has_the_options_before_the_verb_and_every_exit_code() -> None:

@@ -71,6 +71,7 @@ def test_lines_are_found_by_tool_principal_event_and_time(gateway: Holdgate) -> 
     assert [line["event"] for line in found] == ["INTENT", "OUTCOME"]
     assert len(gateway("ledger", "query", "--task", found[0]["task"], "--since", "1h", "--json").jsons) == 2
     assert gateway("ledger", "query", "--since", "2099-01-01T00:00:00Z", "--json").jsons == []
+    assert gateway("ledger", "query", "--since", "2099-01-01T00:00:00Z").out == "No line matches.\n"
     assert gateway("ledger", "tail", "-n", "1", "--json").jsons[0]["seq"] == found[-1]["seq"]
 
 
@@ -149,6 +150,15 @@ def test_duties_are_kept_apart(holdgate: Holdgate) -> None:
     assert holdgate("keys", "create", "mina", "--kind", "human", "--role", "approver").code == 0
     changes = [line["change"] for line in holdgate("ledger", "query", "--principal", "mina", "--json").jsons]
     assert changes == ["principal", "created"]
+
+
+def test_an_owner_is_somebody(holdgate: Holdgate) -> None:
+    """A misspelled owner would leave the true one free to approve what the agent asks for (H-5)."""
+    holdgate("keys", "create", "mina", "--kind", "human", "--role", "approver")
+    told = one_sentence(holdgate("keys", "create", "helper", "--owner", "mnia"), 1)
+    assert "There is no principal mnia" in told
+    assert "helper" not in holdgate("keys", "ls").out
+    assert holdgate("keys", "create", "helper", "--owner", "mina").code == 0
 
 
 def test_acts_on_the_machine_name_the_user_and_the_principal(holdgate: Holdgate) -> None:
