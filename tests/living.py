@@ -91,6 +91,7 @@ class Place:
             shutil.copytree(ready, folder)
         folder.mkdir(exist_ok=True)
         self.connector_files = [str(ROOT / "connectors"), str(ROOT / "tests" / "acme_tools.py")]
+        self.connectors_of_acme = ["billing", "crm", "tickets", "plain", "keyed", "looked"]
         self.write_policy(policy())
         self.write_settings()
         if ready is None:
@@ -115,18 +116,23 @@ class Place:
 
     def write_settings(self, **more: Any) -> None:
         """Settings over Acme; `more` replaces or adds top-level keys. Takes effect at the next start."""
-        names = ("billing", "crm", "tickets", "plain", "keyed", "looked")
         settings = {
             "data": "data",
             "policies": ["policy.yaml"],
             "connectors": self.connector_files,
-            "connector": {name: {"base_url": self.acme_url, "internal": True} for name in names},
+            "connector": {name: {"base_url": self.acme_url, "internal": True} for name in self.connectors_of_acme},
             "listen": {"port": self.port},
             "vault": {"kind": "local", "passphrase_file": "passphrase"},
             "stdio_principal": "bot",
             **more,
         }
         (self.folder / "holdgate.yaml").write_text(yaml.safe_dump(settings))
+
+    def load(self, module: str, name: str, **settings: Any) -> None:
+        """One more connector over Acme, out of a module of the tests; and further settings."""
+        self.connector_files.append(str(ROOT / "tests" / f"{module}.py"))
+        self.connectors_of_acme.append(name)
+        self.write_settings(**settings)
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """One transaction on the database from outside of any gateway, as the command line makes them."""

@@ -17,7 +17,7 @@ import pytest
 from tests.acme import Acme, shared_acme
 from tests.acme_papers import PIXEL
 from tests.clients.players import SECONDS, STATELESS, inspected
-from tests.living import ROOT, Gate, Place, gate, policy
+from tests.living import Gate, Place, gate, policy
 from tests.node import environment, modules, node
 
 __all__ = ["shared_acme"]
@@ -33,9 +33,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory, shared_acme: Acme) -> Itera
     """A gateway with resources, prompts and a tool that shows a picture."""
     shared_acme.start_over()
     place = Place(tmp_path_factory.mktemp("papers") / "place", shared_acme.url)
-    place.connector_files.append(str(ROOT / "tests" / "acme_papers.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "papers")
-    place.write_settings(connector={name: {"base_url": place.acme_url, "internal": True} for name in names})
+    place.load("acme_papers", "papers")
     place.write_policy(policy(dict.fromkeys(GRANTED, "allow")))
     with gate(place) as started:
         yield started

@@ -11,7 +11,7 @@ from gateway.model import State
 from tests.acme import Acme
 from tests.acme_papers import PIXEL
 from tests.house import house, run
-from tests.living import ROOT, Gate, Place, gate, policy, request
+from tests.living import Gate, Place, gate, policy, request
 
 INVOICE = {"invoice": "inv_1001"}
 
@@ -19,9 +19,7 @@ INVOICE = {"invoice": "inv_1001"}
 @pytest.fixture
 def papers(place: Place) -> Place:
     """The place, with the connector that shows more than JSON."""
-    place.connector_files.append(str(ROOT / "tests" / "acme_papers.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "papers")
-    place.write_settings(connector={name: {"base_url": place.acme_url, "internal": True} for name in names})
+    place.load("acme_papers", "papers")
     place.write_policy(policy({"papers_scan": "allow", "papers_stamp": "allow"}))
     return place
 

@@ -32,12 +32,7 @@ ANSWERED = {"which": {"action": "accept", "content": {"invoice": "inv_1001"}}}
 @pytest.fixture
 def asking(place: Place) -> Place:
     """The place, with the connector that asks, and sessions."""
-    place.connector_files.append(str(ROOT / "tests" / "acme_ask.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "ask")
-    place.write_settings(
-        connector={name: {"base_url": place.acme_url, "internal": True} for name in names},
-        listen={"port": place.port, "sessions": True},
-    )
+    place.load("acme_ask", "ask", listen={"port": place.port, "sessions": True})
     place.write_policy(granting())
     return place
 
@@ -357,11 +352,7 @@ async def test_over_a_pipe_the_client_can_be_asked_too(asking: Place, era: str) 
 @pytest.mark.parametrize("sessions", [True, False])
 async def test_where_nobody_can_be_asked_the_call_says_so(asking: Place, sessions: bool) -> None:
     """Q-6: a handshake client that declared nothing, or that has no session, gets an envelope and no hanging call."""
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "ask")
-    asking.write_settings(
-        connector={name: {"base_url": asking.acme_url, "internal": True} for name in names},
-        listen={"port": asking.port, "sessions": sessions},
-    )
+    asking.write_settings(listen={"port": asking.port, "sessions": sessions})
 
     async def form(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         raise AssertionError("nobody was to be asked")

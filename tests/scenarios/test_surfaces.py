@@ -10,7 +10,7 @@ import pytest
 from gateway.model import Event
 from tests.acme import API_KEY, Acme
 from tests.acme_papers import HIDDEN, PIXEL
-from tests.living import ROOT, TENANT, Answer, Gate, Place, gate, policy
+from tests.living import TENANT, Answer, Gate, Place, gate, policy
 
 RESOURCES = ("papers_invoice", "papers_terms", "papers_seal", "papers_page", "papers_file", "papers_folder")
 PROMPTS = ("papers_letter", "papers_greeting")
@@ -23,9 +23,7 @@ LETTER = {"invoice": "inv_1001", "tone": "frank"}
 @pytest.fixture
 def papers(place: Place) -> Place:
     """The place, with a connector that has resources and prompts, all of them granted to the agents."""
-    place.connector_files.append(str(ROOT / "tests" / "acme_papers.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "papers")
-    place.write_settings(connector={name: {"base_url": place.acme_url, "internal": True} for name in names})
+    place.load("acme_papers", "papers")
     place.write_policy(policy(GRANTED))
     return place
 
@@ -257,11 +255,7 @@ def test_arguments_are_completed_from_choices_and_functions(running: Gate, paper
 
 def test_completing_spends_rate(papers: Place) -> None:
     """R-1: it is no way around the limit on calls."""
-    papers.write_settings(
-        connector={name: {"base_url": papers.acme_url, "internal": True} for name in ("papers", "plain", "billing")},
-        connectors=[*papers.connector_files],
-        limits={"calls_per_minute": 2},
-    )
+    papers.write_settings(limits={"calls_per_minute": 2})
     ref = {"type": "ref/prompt", "name": "papers_letter"}
     with gate(papers) as gateway:
         answers = [complete(gateway, ref, "tone", "") for _ in range(3)]

@@ -12,7 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
 
 from tests.acme import API_KEY
-from tests.living import ROOT, Gate, Place, gate, policy
+from tests.living import Gate, Place, gate, policy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 
@@ -23,12 +23,7 @@ Lines = list[LoggingMessageNotificationParams]
 @pytest.fixture
 def talking(place: Place) -> Iterator[Gate]:
     """A gateway that keeps sessions, with the connector that speaks."""
-    place.connector_files.append(str(ROOT / "tests" / "acme_talk.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "talk")
-    place.write_settings(
-        connector={name: {"base_url": place.acme_url, "internal": True} for name in names},
-        listen={"port": place.port, "sessions": True},
-    )
+    place.load("acme_talk", "talk", listen={"port": place.port, "sessions": True})
     place.write_policy(policy({"talk_count": "allow", "talk_babble": "allow"}))
     with gate(place) as started:
         yield started

@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
 from tests.house import house
-from tests.living import ROOT, TENANT, Gate, Place, gate, policy
+from tests.living import TENANT, Gate, Place, gate, policy
 from tests.services import eventually
 
 # The SDK reminds that the later era has no such request; the earlier one has no other.
@@ -38,10 +38,7 @@ NOT_THIS_ONE = {
 @pytest.fixture
 def papers(place: Place) -> Place:
     """The place, with resources that a write changes, and sessions for the era that has them."""
-    place.connector_files.append(str(ROOT / "tests" / "acme_papers.py"))
-    names = ("billing", "crm", "tickets", "plain", "keyed", "looked", "papers")
-    connector = {name: {"base_url": place.acme_url, "internal": True} for name in names}
-    place.write_settings(connector=connector, listen={"port": place.port, "sessions": True})
+    place.load("acme_papers", "papers", listen={"port": place.port, "sessions": True})
     place.write_policy(policy(GRANTED))
     return place
 

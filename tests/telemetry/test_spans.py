@@ -6,9 +6,10 @@ import json
 
 import httpx
 
+from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
 from tests.living import Gate, held, request
-from tests.scenarios.test_secrets import KEY, PHONE, REASON, disguises
+from tests.scenarios.test_secrets import KEY, PHONE, REASON
 from tests.services import eventually
 from tests.telemetry.collector import Collector
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.shop import OUTCOMES, Shop, served
-from tests.wire.test_http_front import BOT, call_body, exchange, request
+from tests.wire.raw import BOT, call_body, exchange, request
 
 IDENTITY = {
     "claudecode/toolUseId": "toolu_1",

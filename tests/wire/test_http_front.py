@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -19,9 +17,7 @@ from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.probes import Probes
 from tests.services import eventually
 from tests.shop import Shop, fronted, running, served
-
-BOT = "Bearer token-of-the-bot"
-MODERN = "2026-07-28"
+from tests.wire.raw import MODERN, call_body, exchange, request
 
 
 @pytest.fixture
@@ -33,56 +29,6 @@ def gateway() -> Shop:
 def port(gateway: Shop) -> Iterator[int]:
     with served(gateway) as port:
         yield port
-
-
-def call_body(invoice: str = "done", *, era: str = MODERN, name: str = "shop_refund") -> bytes:
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
-    }
-    params = {"name": name, "arguments": {"invoice": invoice}} | ({"_meta": meta} if era == MODERN else {})
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
-
-
-def request(
-    body: bytes = b"",
-    *,
-    method: str = "POST",
-    path: str = "/mcp",
-    era: str = MODERN,
-    name: str = "shop_refund",
-    **headers: str,
-) -> bytes:
-    sent = {
-        "host": "127.0.0.1:1",
-        "authorization": BOT,
-        "content-type": "application/json",
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": era,
-        "mcp-method": "tools/call",
-        "mcp-name": name,
-        "content-length": str(len(body)),
-    } | {key.replace("_", "-"): value for key, value in headers.items()}
-    lines = [f"{method} {path} HTTP/1.1", *(f"{key}: {value}" for key, value in sent.items() if value)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-
-
-def exchange(port: int, raw: bytes) -> tuple[int, dict[str, str], Any]:
-    """Send `raw`, read one whole response: status, headers, and the body as JSON where it is that."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        connection.sendall(raw)
-        connection.shutdown(socket.SHUT_RDWR) if not raw else None
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += connection.recv(65_536)
-        head, _, body = data.partition(b"\r\n\r\n")
-        status, *lines = head.decode().split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
-        while len(body) < int(headers.get("content-length", "0")):
-            body += connection.recv(65_536)
-    value = json.loads(body) if headers.get("content-type") == "application/json" else body.decode() or None
-    return int(status.split()[1]), headers, value
 
 
 def test_a_good_call_is_served_and_counts_as_delivered(gateway: Shop, port: int) -> None:
