@@ -57,6 +57,11 @@ def revoke_key(tx: Transaction, tenant: str, id: str, *, by: str) -> bool:
 
 def check(tx: Transaction, token: str) -> Principal | None:
     """The principal behind a token, or None. Takes as long for an unknown id as for a wrong secret (T-5)."""
+    _, principal = _holder(tx, token) or (None, None)
+    return principal
+
+
+def _holder(tx: Transaction, token: str) -> tuple[KeyRecord, Principal] | None:
     parsed = _TOKEN.match(token)
     key = tx.people.key(parsed[1]) if parsed else None
     presented = hashlib.sha256((parsed[2] if parsed else token).encode()).digest()
@@ -64,7 +69,7 @@ def check(tx: Transaction, token: str) -> Principal | None:
     if not (key and same and key.usable(tx.now)):
         return None
     principal = tx.people.get(key.tenant, key.principal)
-    return replace(principal, key_id=key.id) if principal else None
+    return (key, replace(principal, key_id=key.id)) if principal else None
 
 
 class ApiKeys:
@@ -75,7 +80,7 @@ class ApiKeys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[bytes, Principal] = {}
+        self._known: dict[bytes, tuple[KeyRecord, Principal]] = {}
 
     async def authenticate(self, token: str) -> Principal | None:
         """Who presents this token.
@@ -84,14 +89,16 @@ class ApiKeys:
             LedgerUnavailable: the store cannot be read, so nobody can be let in.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._known.get(digest)
-        if known is not None:
-            return known
-        principal = await self._store.read(lambda tx: check(tx, token))
-        if principal is not None:
-            self._known[digest] = principal
-        return principal
+        # The store may change while it is read: then this is remembered where nobody looks any more.
+        remembered = self._known
+        known = remembered.get(digest)
+        if known is None or not known[0].usable(self._store.now()):
+            known = await self._store.read(lambda tx: _holder(tx, token))
+            if known is None:
+                return None
+            remembered[digest] = known
+        return known[1]
 
     def forget(self) -> None:
         """The store changed: look everybody up again."""
-        self._known.clear()
+        self._known = {}

@@ -12,7 +12,8 @@ import pytest
 
 from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
 from gateway.model import BudgetCharge, Event, Kind, LedgerLine, Principal
-from gateway.store.sqlite import SqliteStore
+from gateway.store.job import Work
+from gateway.store.sqlite import SqliteStore, T
 from gateway.store.transaction import Transaction
 
 pytestmark = pytest.mark.anyio
@@ -237,6 +238,50 @@ def test_disabled_principals_and_revoked_keys_are_out_at_once(store: SqliteStore
     assert store.transact(lambda tx: revoke_key(tx, "default", principal.key_id, by="test"))
     assert store.look(lambda tx: check(tx, token)) is None
     assert not store.look(lambda tx: tx.people.active("default", "bot", principal.key_id))
+
+
+async def test_a_key_that_is_known_already_expires_all_the_same(tmp_path: Path) -> None:
+    """A-3: who presents it again and again is let in no longer than the key says, though nothing else happens."""
+    from gateway.identity.api_keys import ApiKeys, create_key
+
+    now = 1_000
+    with closing(SqliteStore(tmp_path / "holdgate.db", seal, clock=lambda: now)) as store:
+        bot = Principal("default", "bot", Kind.AGENT)
+        store.transact(lambda tx: tx.people.put(bot))
+        token = store.transact(lambda tx: create_key(tx, bot, by="test", days=1))
+        keys = ApiKeys(store)
+        assert await keys.authenticate(token)
+        now += 86_400_000 - 1
+        assert await keys.authenticate(token)
+        now += 1
+        assert await keys.authenticate(token) is None
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(tmp_path: Path) -> None:
+    """A-3: the answer to a question that was asked before the revocation stands for that one call."""
+    from gateway.identity.api_keys import ApiKeys, create_key, revoke_key
+
+    has_read, proceed = asyncio.Event(), asyncio.Event()
+
+    class Slow(SqliteStore):
+        async def read(self, work: Work[T]) -> T:
+            answer = await super().read(work)
+            has_read.set()
+            await proceed.wait()
+            return answer
+
+    with closing(Slow(tmp_path / "holdgate.db", seal)) as store:
+        bot = Principal("default", "bot", Kind.AGENT)
+        store.transact(lambda tx: tx.people.put(bot))
+        token = store.transact(lambda tx: create_key(tx, bot, by="test"))
+        keys = ApiKeys(store)
+        first = asyncio.create_task(keys.authenticate(token))
+        await has_read.wait()
+        store.transact(lambda tx: revoke_key(tx, "default", token.split("_")[1], by="test"))
+        keys.forget()
+        proceed.set()
+        assert await first
+        assert await keys.authenticate(token) is None
 
 
 def test_two_keys_at_most_are_active(store: SqliteStore) -> None:
