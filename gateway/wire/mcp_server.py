@@ -44,7 +44,7 @@ from gateway.wire.results import input_required
 from gateway.wire.sessions import Session, Sessions, SessionServer
 from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.subscriptions import Changing, Subscriptions
-from gateway.wire.watched import Watched
+from gateway.wire.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -255,5 +255,5 @@ def _server(face: _Face, kind: type[Server[Any]], state_key: bytes | None) -> Se
     )
     face.serve(server)
     # Instead of the SDK's own middleware, which names spans after unvalidated tool names.
-    server.middleware = [Watched(face.knows), questions.sealing(state_key, face.principal)]
+    server.middleware = [Telemetry(face.knows), questions.sealing(state_key, face.principal)]
     return server

@@ -16,7 +16,7 @@ from gateway.wire.context import Context
 from gateway.wire.json_rpc import INVALID_PARAMS
 
 
-class Watched(ServerMiddleware[Any]):
+class Telemetry(ServerMiddleware[Any]):
     """Observes every request and notification around its handling. Stands in for the SDK's own middleware.
 
     Args:
