@@ -16,6 +16,7 @@ from gateway.errors import LedgerUnavailable
 from gateway.executor import Executor
 from gateway.floods import Floods
 from gateway.follow_up import FollowUp
+from gateway.gauges import Gauges
 from gateway.identify import Identifier
 from gateway.identity.api_keys import ApiKeys
 from gateway.instances import Instance
@@ -28,7 +29,6 @@ from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import Home
-from gateway.standing import Standing
 from gateway.store.sqlite import Clock, SqliteStore, wall_clock
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
@@ -210,7 +210,7 @@ class App:
         await self.reconciler.sweep()
         self._loops = [asyncio.create_task(self.reconciler.run()), asyncio.create_task(self._watch_policy())]
         if metrics.on():
-            self._loops.append(asyncio.create_task(Standing(self.store).run()))
+            self._loops.append(asyncio.create_task(Gauges(self.store).run()))
         # What start-up made lives as long as the process: the collector need not walk it on every call. A call makes a
         # thousand objects and hardly a cycle, so that it need not look as often, either.
         gc.collect()

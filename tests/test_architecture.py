@@ -58,7 +58,7 @@ FLAT_ROOMS = {
         ),
         "updates",
     ),
-    "house": ("equipment", "bounded_http", "app", "setup", "passphrase", "settings", "serve", "standing", "connect"),
+    "house": ("equipment", "bounded_http", "app", "setup", "passphrase", "settings", "serve", "gauges", "connect"),
 }
 """The modules that lie flat in `gateway/`, by room. Every folder is a room of its own name."""
 
@@ -94,13 +94,13 @@ _MCP = "mcp_server|context|direct|lists|resources_prompts|subscriptions|pages|te
 
 HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
-    "mcp_types": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
-    "httpx2": r"gateway\.(cli\.call|demo\.\w+)",
+    "mcp_types": rf"gateway\.(wire\.({_MCP})|cli\.call)",
+    "httpx2": r"gateway\.(cli\.call|demo\.stage)",
     "httpx": r"gateway\.outbound\.(engine|door|resolver)",
     "aiohttp": r"gateway\.outbound\.(engine|resolver)",
     "yarl": r"gateway\.outbound\.engine",
     "rfc8785": r"gateway\.canonical",
-    "anyio": r"gateway\.(wire\.notices|wire\.subscriptions|wire\.stdio_lines|cli\.call|demo\.\w+)",
+    "anyio": r"gateway\.wire\.(notices|subscriptions|stdio_lines)",
     "aiolimiter": r"gateway\.outbound\.pacing",
     "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",

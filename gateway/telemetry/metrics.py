@@ -188,7 +188,7 @@ class Waiting:
     oldest: float
 
 
-def standing(holds: Iterable[Waiting], unknown: Waiting, queued: int) -> None:
+def waiting(holds: Iterable[Waiting], unknown: Waiting, queued: int) -> None:
     """What waits now: holds by state, unknown outcomes, and transactions before the writer."""
     if _live is not None:
         for hold in holds:

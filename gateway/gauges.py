@@ -1,4 +1,4 @@
-"""How things stand, for the metrics: what waits, and the new ledger lines. Read now and then, on no call's way."""
+"""Metrics that are no fact of one call: what waits, and the new ledger lines. Read now and then, on no call's way."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
 from gateway.telemetry.metrics import Waiting
 
-log = logging.getLogger("holdgate.standing")
+log = logging.getLogger("holdgate.gauges")
 
 _EVERY_SECONDS: Final = 2.0
 
 
-class Standing:
-    """Reads the store for the gauges. Several processes over one data folder all report the same."""
+class Gauges:
+    """Reads the store for them. Several processes over one data folder all report the same."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Standing:
     def _look(self, tx: Transaction) -> None:
         holds = tx.holds.waiting()
         count, since = tx.actions.unknown()
-        metrics.standing(
+        metrics.waiting(
             [_waiting(str(state), count, since, tx.now) for state, (count, since) in holds.items()],
             _waiting(str(State.UNKNOWN), count, since, tx.now),
             self._store.depth,
