@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from gateway.cli.invocation import CONFIG_FILE, AsJson
+from gateway.cli.invocation import CONFIG_FILE, CONFIG_VARIABLE, AsJson
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -77,7 +78,9 @@ def connector(
 
 
 def _next(name: str) -> tuple[tuple[str, str], ...]:
+    elsewhere = ((f"unset {CONFIG_VARIABLE}", "it names another gateway's settings"),)
     return (
+        *(elsewhere if os.environ.get(CONFIG_VARIABLE) else ()),
         ("python -m pytest", "its tests pass as they are (pip install pytest)"),
         (f"python {name}_upstream.py & holdgate serve", "a stand-in for the system, and a gateway before it"),
         (

@@ -44,6 +44,13 @@ def write(where: Path, *words: str) -> Ended:
         return Holdgate(Path("unused"))("new", "connector", *words)
 
 
+def test_settings_that_the_shell_names_elsewhere_are_told(tmp_path: Path) -> None:
+    """In a shell in which the demo was tried, `holdgate serve` would serve the demo's settings and not the new ones."""
+    with contextlib.chdir(tmp_path):
+        told = Holdgate(Path("unused"))("new", "connector", NAME, HOLDGATE_CONFIG="/demo/holdgate.yaml")
+    assert "  unset HOLDGATE_CONFIG " in told.out
+
+
 @contextmanager
 def stand_in(folder: Path) -> Iterator[list[str]]:
     """`python notes_upstream.py`, until the end of the block; yields what it printed, then."""
