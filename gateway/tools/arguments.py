@@ -80,9 +80,11 @@ def validate(model: type[Model], tool: str, arguments: Mapping[str, Any]) -> Mod
     except ValidationError as error:
         complaints = error.errors(include_url=False, include_input=False, include_context=False)
     known = [field.alias or name for name, field in model.model_fields.items()]
-    said = [_complaint(str(complaint["type"]), complaint["loc"], complaint["msg"], known) for complaint in complaints]
-    more = f" And {len(said) - _MAX_COMPLAINTS} more." if len(said) > _MAX_COMPLAINTS else ""
-    raise _invalid(tool, " ".join(said[:_MAX_COMPLAINTS]) + more)
+    # A body may hold ten thousand wrong names, and to look for what each could have meant would take seconds.
+    told = complaints[:_MAX_COMPLAINTS]
+    said = [_complaint(str(complaint["type"]), complaint["loc"], complaint["msg"], known) for complaint in told]
+    more = f" And {len(complaints) - len(told)} more." if len(complaints) > len(told) else ""
+    raise _invalid(tool, " ".join(said) + more)
 
 
 def _complaint(kind: str, location: Iterable[str | int], message: str, known: list[str]) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import time
 from typing import Any
 
 import pytest
+from pydantic import create_model
 
 from gateway.connector import Input
 from gateway.errors import Refusal
 from gateway.model import Call, Carried, Mode
+from gateway.tools.arguments import validate
 from gateway.tools.catalogue import Catalogue, UnknownTool
 from tests.shop import BOT, Refund, shop
 from tests.tools.edge import connector_with
@@ -141,3 +144,15 @@ def test_an_unknown_tool_is_its_own_refusal() -> None:
         with pytest.raises(UnknownTool) as raised:
             CATALOGUE.resolve(Call(BOT, name, {}))
         assert (raised.value.code, raised.value.message) == ("unknown_tool", says)
+
+
+def test_thousands_of_wrong_names_do_not_hold_up_everybody_else() -> None:
+    """S40: what a name could have meant is looked for where it is told, and not for each of a body full of them."""
+    names = [f"{letters}_of_the_customers_invoice" for letters in ("kind", "date", "city", "name", "rate", "unit")]
+    fields: dict[str, Any] = dict.fromkeys(names, (str, ""))
+    wide = create_model("Wide", __base__=Input, **fields)
+    wrong = {f"{name}{number}": 1 for name in names for number in range(1_500)}
+    begun = time.thread_time()
+    with pytest.raises(Refusal, match=r"did you mean `kind_of_the_customers_invoice`\?.* And 8994 more\.$"):
+        validate(wide, "wide", wrong)
+    assert time.thread_time() - begun < 1
