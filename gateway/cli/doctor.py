@@ -166,7 +166,7 @@ async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
             try:
                 await vault.read(Reference.parse(reference))
             except CredentialUnavailable as missing:
-                remedy = f"Run `holdgate secret set {reference}`, or set it in the vault."
+                remedy = f"Run `holdgate secret set '{reference}'`, or set it in the vault."
                 found.append(Finding("credential", "fail", str(missing), remedy))
             else:
                 found.append(Finding("credential", "ok", f"{reference} has a value."))

@@ -85,7 +85,7 @@ def init(
         f"Keys were made and kept for {OPERATOR} (you) and {AGENT} (a first agent), in {home.keys}.",
         "",
         "Next:",
-        f"  holdgate{config} secret set kv/acme/billing#api_key   # a credential for each connector",
+        f"  holdgate{config} secret set 'kv/acme/billing#api_key' # a credential for each connector",
         f"  holdgate{config} doctor                               # what is still missing",
         f"  holdgate{config} keys create NAME --kind human --group finance --role approver --keep",
         f"  holdgate{config} serve",

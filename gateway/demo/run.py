@@ -60,7 +60,7 @@ def _welcome(console: Console, world: World, url: str) -> None:
         console.print(Text(indent(text, "  ") + "\n", style="cyan"), soft_wrap=True)
 
     console.print(Rule("[bold]Holdgate demo[/bold]", align="left"))
-    console.print(f"The gateway answers at [bold]{url}[/bold], and stands before Acme, a company of pretence.\n")
+    console.print(f"The gateway answers at [bold]{url}[/bold], and stands before Acme, a made-up company.\n")
     console.print("[bold]1. Connect an agent[/bold] (it becomes support-bot; paste what fits)\n")
     for client, title in _CLIENTS:
         console.print(f"  {title}", style="dim")
