@@ -51,7 +51,9 @@ def _copy(home: Home, folder: Path) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
         # The database comes last: a checkpoint that is copied speaks of lines that are copied, too.
         ignored = shutil.ignore_patterns(f"{database.name}*", *_OF_THE_MOMENT)
-        shutil.copytree(home.data, scratch, ignore=ignored)
+        # Closed before anything is in it: a file that is being copied has its own permissions only once it is whole.
+        scratch.mkdir(mode=0o700, parents=True)
+        shutil.copytree(home.data, scratch, ignore=ignored, dirs_exist_ok=True)
         scratch.chmod(0o700)
         lines = copy(database, scratch / database.name)
         scratch.rename(folder)

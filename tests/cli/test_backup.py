@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_a_backup_has_what_opens_it_and_nothing_of_running_processes(gateway: Ho
     assert not [name for name in copied if name.endswith((".lock", "-wal", "-shm")) or name.startswith("instances")]
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "copy").rglob("*"))
     assert (tmp_path / "copy").stat().st_mode & 0o077 == 0
+
+
+def test_a_backup_is_closed_to_others_before_a_key_is_in_it(before_acme: Holdgate, tmp_path: Path) -> None:
+    """A file that is being copied has the permissions of a new one, so its folder lets nobody else in."""
+    seen: list[int] = []
+    watching = True
+
+    def watch(event: str, given: tuple[object, ...]) -> None:
+        if watching and event == "shutil.copyfile" and (folder := tmp_path / ".copy.unfinished").exists():
+            seen.append(folder.stat().st_mode & 0o777)
+
+    sys.addaudithook(watch)
+    assert before_acme("backup", str(tmp_path / "copy")).code == 0
+    watching = False
+    assert set(seen) == {0o700}
 
 
 def test_a_backup_overwrites_nothing_and_leaves_no_half(before_acme: Holdgate, place: Place, tmp_path: Path) -> None:
