@@ -240,7 +240,7 @@ class SqliteStore:
             for job in batch:
                 self._run_one(job, tx)
             tx.ledger.seal()
-        except sqlite3.Error as broken:
+        except Exception as broken:  # noqa: BLE001 - whatever it is, the transaction ends, or all others wait for it
             self._abandon(batch, broken)
             return False
         return True
@@ -270,7 +270,7 @@ class SqliteStore:
         else:
             self._turn.release()
 
-    def _abandon(self, batch: list[Job[Any]], broken: sqlite3.Error) -> None:
+    def _abandon(self, batch: list[Job[Any]], broken: Exception) -> None:
         """Leave the broken transaction. A full disk makes SQLite roll back by itself, so there may be none."""
         why = explain(broken, self.path)
         log.error("ledger_unavailable", extra={"why": why})

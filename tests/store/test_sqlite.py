@@ -112,6 +112,22 @@ async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
         await store.write(lambda tx: tx.ledger.head())
 
 
+async def test_a_head_that_cannot_be_sealed_fails_its_work_and_nobody_elses(tmp_path: Path) -> None:
+    """L-1: a transaction that breaks outside of the database ends, too, and the next one has its turn."""
+    failures = [MemoryError(), MemoryError()]
+
+    def seal_or_fail(seq: int, hash: str) -> str:
+        if failures:
+            raise failures.pop()
+        return seal(seq, hash)
+
+    with closing(SqliteStore(tmp_path / "holdgate.db", seal_or_fail)) as store:
+        for append in (store.write, store.sweep):
+            with pytest.raises(LedgerUnavailable):
+                await append(lambda tx: tx.ledger.append(Event.CONFIG))
+        assert (await store.write(lambda tx: tx.ledger.append(Event.CONFIG))).seq == 1
+
+
 def test_what_was_told_is_on_disk(tmp_path: Path) -> None:
     """S43: another connection sees a line as soon as its writer was told that it is written."""
     store = SqliteStore(tmp_path / "holdgate.db", seal)
