@@ -147,7 +147,7 @@ def test_the_connectors_of_a_home_are_chosen_by_name(holdgate: Holdgate) -> None
     """Without a source all of them, with names those; what ships has no finding at all."""
     assert holdgate("tools", "lint").out == "8 tools: 0 errors, 0 warnings.\n"
     assert holdgate("tools", "lint", "crm").out == "3 tools: 0 errors, 0 warnings.\n"
-    assert "No module named" in one_sentence(holdgate("tools", "lint", "nothing"), 3)
+    assert "There is no connector module nothing" in one_sentence(holdgate("tools", "lint", "nothing"), 3)
 
 
 def test_an_agent_that_is_offered_too_many_tools_is_named(home: Path, holdgate: Holdgate) -> None:
