@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -59,9 +60,16 @@ def test_ci_runs_both_ends_of_what_is_supported() -> None:
     assert re.findall(r"3\.\d+", said) == [newest, oldest]
 
 
-def _try_python(version: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _try_python(folder: Path, version: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The script in a folder of its own: in the checkout it would make .venv anew, for the Python of another PATH."""
+    scripts = folder / "checkout" / "scripts"
+    scripts.mkdir(parents=True, exist_ok=True)
+    for name in ("try-python", "interpreter"):
+        shutil.copy(SCRIPTS / name, scripts / name)
+    (scripts / "setup").write_text("#!/bin/sh\n", encoding="utf-8")
+    (scripts / "setup").chmod(0o755)
     return subprocess.run(
-        [SCRIPTS / "try-python", version],
+        [scripts / "try-python", version],
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment},
         capture_output=True,
         text=True,
@@ -69,12 +77,12 @@ def _try_python(version: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-def test_an_end_that_is_missing_is_told_and_fails_where_everything_is_required() -> None:
+def test_an_end_that_is_missing_is_told_and_fails_where_everything_is_required(tmp_path: Path) -> None:
     """A Python that the machine has not is one line with the command that installs it; in CI it is a failure."""
-    told = _try_python("3.99")
+    told = _try_python(tmp_path, "3.99")
     assert told.returncode == 0
     assert "Skipped: Python 3.99 is not on this machine; run `apt install python3.99-venv`" in told.stdout
-    failed = _try_python("3.99", CI="true")
+    failed = _try_python(tmp_path, "3.99", CI="true")
     assert failed.returncode == 1
     assert "Python 3.99 is not on this machine" in failed.stderr
 
@@ -85,13 +93,13 @@ def test_a_shim_without_a_python_behind_it_is_none(tmp_path: Path) -> None:
     shim.write_text("#!/bin/sh\nexit 127\n", encoding="utf-8")
     shim.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"
-    assert "Skipped" in _try_python("3.99", PATH=path).stdout
+    assert "Skipped" in _try_python(tmp_path, "3.99", PATH=path).stdout
     built = tmp_path / "pyenv" / "versions" / "3.99.1" / "bin" / "python3.99"
     built.parent.mkdir(parents=True)
     built.write_text(
         '#!/bin/sh\ncase "$*" in *ensurepip*) exit 0 ;; esac\necho "this one: $*"; exit 9\n', encoding="utf-8"
     )
     built.chmod(0o755)
-    tried = _try_python("3.99", PATH=path, PYENV_ROOT=str(tmp_path / "pyenv"))
+    tried = _try_python(tmp_path, "3.99", PATH=path, PYENV_ROOT=str(tmp_path / "pyenv"))
     assert tried.returncode == 9
     assert "this one: -m venv" in tried.stdout
