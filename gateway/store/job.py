@@ -15,6 +15,8 @@ Work = Callable[[Transaction], T]
 
 @dataclass(slots=True)
 class Job(Generic[T]):
+    """What is to be done, and then what came of it."""
+
     work: Work[T]
     answer: asyncio.Future[T] | None = None
     """Where the asker waits; None: nobody does."""

@@ -1,28 +1,10 @@
 // Looks at everything that is no tool with one of the official TypeScript clients: JSON on stdin, what it made of it on out.
-import { createRequire } from "node:module";
 import { text } from "node:stream/consumers";
 
+import { connected } from "./connected.mjs";
+
 const { sdk, era, modules, url, key, uris, prompt, completed, tool } = JSON.parse(await text(process.stdin));
-const load = createRequire(`${modules}/`);
-
-async function connected() {
-  const about = { name: "holdgate-tests", version: "1" };
-  const options = { requestInit: { headers: { Authorization: `Bearer ${key}` } } };
-  if (sdk === 1) {
-    const { Client } = load("@modelcontextprotocol/sdk/client/index.js");
-    const { StreamableHTTPClientTransport } = load("@modelcontextprotocol/sdk/client/streamableHttp.js");
-    const client = new Client(about);
-    await client.connect(new StreamableHTTPClientTransport(new URL(url), options));
-    return client;
-  }
-  const { Client, StreamableHTTPClientTransport } = load("@modelcontextprotocol/client");
-  const mode = era === "2026-07-28" ? { pin: era } : "legacy";
-  const client = new Client(about, { versionNegotiation: { mode } });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), options));
-  return client;
-}
-
-const client = await connected();
+const client = await connected({ sdk, era, modules, url, key });
 const read = {};
 for (const uri of uris) {
   try {
