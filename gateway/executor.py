@@ -15,7 +15,7 @@ from gateway.connector import Found, Preview, Tool, Upstream
 from gateway.conversation import Clean, Conversation, Unanswered
 from gateway.errors import AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
-from gateway.lines import facts
+from gateway.lines import end_facts
 from gateway.model import Action, Ended, Event, Mode, Outcome, Permit, Shown, State
 from gateway.returned import returned
 from gateway.settle import Settlement
@@ -143,7 +143,7 @@ class Executor:
         """
         settlement = Settlement(self._keyring, action, ended, keep_ms=self._keep_bodies)
         event = Event.RECONCILE if how else Event.OUTCOME
-        told = {**facts(action), "how": how or None, "ms": round(seconds * 1000)}
+        told = {**end_facts(action), "how": how or None, "ms": round(seconds * 1000)}
 
         def record(tx: Transaction) -> bool:
             try_at = tx.now + _FIRST_LOOK_MS if ended.state is State.UNKNOWN and can_be_told(action.tool) else None

@@ -36,6 +36,19 @@ def facts(action: Action, decision: Decision | None = None) -> dict[str, Any]:
     return known
 
 
+def end_facts(action: Action) -> dict[str, Any]:
+    """What the line of a call's end says of the call: enough to search for; the rest is in the line of its intent."""
+    return {
+        "action": action.id,
+        "tenant": action.principal.tenant,
+        "principal": action.principal.id,
+        "tool": action.tool.name,
+        "effect": str(action.tool.effect),
+        "mode": str(action.mode),
+        "task": action.task.id,
+    }
+
+
 def later_facts(row: ActionRow, by: str | None) -> dict[str, Any]:
     """What a line says that is written when the call itself is over: which action, and whose doing this was.
 

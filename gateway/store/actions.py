@@ -76,35 +76,37 @@ class Actions:
         Raises:
             sqlite3.IntegrityError: another action holds the claim; look with `claimant` first, in the same transaction.
         """
+        principal, task, tool = action.principal, action.task, action.tool
+        # By position: SQLite looks a name up among all the others, each time.
         self._execute(
             "INSERT INTO actions (id, tenant, principal, api_key, tool, effect, mode, task, task_source, on_behalf_of,"
             " key_digest, key_source, fingerprint, twin, schema_hash, policy_hash, state, fence, instance,"
-            " lease_until, received_at, settled_at, updated_at) VALUES (:id, :tenant, :principal, :api_key, :tool,"
-            " :effect, :mode, :task, :task_source, :on_behalf_of, :key_digest, :key_source, :fingerprint, :twin,"
-            " :schema_hash, :policy_hash, :state, 1, :instance, :lease_until, :now, :settled, :now)",
-            {
-                "id": action.id,
-                "tenant": action.principal.tenant,
-                "principal": action.principal.id,
-                "api_key": action.principal.key_id,
-                "tool": action.tool.name,
-                "effect": str(action.tool.effect),
-                "mode": str(action.mode),
-                "task": action.task.id,
-                "task_source": action.task.source,
-                "on_behalf_of": action.principal.on_behalf_of,
-                "key_digest": action.key.digest if action.key else None,
-                "key_source": action.key_source,
-                "fingerprint": action.fingerprint,
-                "twin": action.twin,
-                "schema_hash": action.tool.schema_hash,
-                "policy_hash": policy_hash,
-                "state": str(state),
-                "instance": instance,
-                "lease_until": lease_until,
-                "settled": self._now if state.terminal else None,
-                "now": self._now,
-            },
+            " lease_until, received_at, settled_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
+            (
+                action.id,
+                principal.tenant,
+                principal.id,
+                principal.key_id,
+                tool.name,
+                str(tool.effect),
+                str(action.mode),
+                task.id,
+                task.source,
+                principal.on_behalf_of,
+                action.key.digest if action.key else None,
+                action.key_source,
+                action.fingerprint,
+                action.twin,
+                tool.schema_hash,
+                policy_hash,
+                str(state),
+                instance,
+                lease_until,
+                self._now,
+                self._now if state.terminal else None,
+                self._now,
+            ),
         )
 
     def get(self, id: str) -> ActionRow | None:
@@ -194,12 +196,12 @@ class Actions:
             try_at: when an UNKNOWN may be looked into, unless it was before, and that was put off to another moment.
         """
         done = self._execute(
-            "UPDATE actions SET state = :state, code = :code, lease_until = NULL, updated_at = :now,"
-            " try_at = CASE WHEN :state = 'unknown' AND tries > 0 THEN try_at ELSE :try_at END,"
+            "UPDATE actions SET state = ?1, code = ?2, lease_until = NULL, updated_at = ?3,"
+            " try_at = CASE WHEN ?1 = 'unknown' AND tries > 0 THEN try_at ELSE ?4 END,"
             " delivered_at = NULL,"
-            " settled_at = CASE WHEN :state = 'unknown' THEN NULL ELSE :now END"
-            " WHERE id = :id AND fence = :fence AND state IN ('dispatching', 'unknown')",
-            {"id": id, "fence": fence, "state": str(state), "code": code, "try_at": try_at, "now": self._now},
+            " settled_at = CASE WHEN ?1 = 'unknown' THEN NULL ELSE ?3 END"
+            " WHERE id = ?5 AND fence = ?6 AND state IN ('dispatching', 'unknown')",
+            (str(state), code, self._now, try_at, id, fence),
         )
         return bool(done.rowcount)
 

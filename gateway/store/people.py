@@ -102,9 +102,9 @@ class People:
         """Whether the key and its principal are good at this very transaction (semantics.md C-4)."""
         row = self._execute(
             "SELECT 1 FROM api_keys k JOIN principals p ON p.tenant = k.tenant AND p.id = k.principal"
-            " WHERE k.id = :key AND k.tenant = :tenant AND k.principal = :principal AND p.enabled = 1"
-            " AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now)",
-            {"key": key, "tenant": tenant, "principal": principal, "now": self._now},
+            " WHERE k.id = ? AND k.tenant = ? AND k.principal = ? AND p.enabled = 1"
+            " AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?)",
+            (key, tenant, principal, self._now),
         ).fetchone()
         return row is not None
 

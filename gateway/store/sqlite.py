@@ -1,7 +1,7 @@
 """SQLite, the embedded store: one transaction at a time, group commit, every commit on disk before it is told.
 
 Concurrent calls share an fsync: whatever has been asked for by the next turn of the event loop runs in one
-transaction, each piece of work in its own savepoint. The loop itself does the work, because statements take
+transaction, and a piece of work that fails undoes only itself. The loop itself does the work, because statements take
 microseconds and a second thread would fight it for the interpreter at each of them; only what can take long is left
 to a thread: the commit, which waits for the disk, and the wait for another process's transaction. No timer: an idle
 gateway commits at once. WAL with synchronous=FULL, because NORMAL may lose acknowledged rows (semantics.md I-6).
@@ -85,7 +85,8 @@ class SqliteStore:
         """Run `work` in a transaction; when this returns, what it wrote is on disk.
 
         Cancelling the caller does not cancel the work. Exceptions of `work` undo only its own writes. It runs on the
-        event loop: what walks through many rows belongs into `sweep`.
+        event loop: what walks through many rows belongs into `sweep`. It may be run twice, when a neighbour fails: the
+        first time is undone, so that it changes nothing but the database.
 
         Raises:
             LedgerUnavailable: the database is full, locked, read-only or broken; nothing of `work` was kept.
@@ -190,31 +191,36 @@ class SqliteStore:
         """On the event loop: run what waits, and leave the commit to the thread."""
         if self._closed:
             return
-        batch, begun = self._taken(), self._begin_at_once()
-        if begun and not self._run(batch):
-            loop.call_soon(self._told, loop, batch)
-            return
-        finish = self._commit if begun else self._commit_patiently
+        batch = self._taken()
+        finish = self._commit if self._run_at_once(batch) else self._commit_patiently
         loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))
 
     def _told(self, loop: asyncio.AbstractEventLoop, batch: list[Job[Any]]) -> None:
-        """On the event loop: what became of the batch, and on to the next."""
+        """On the event loop: what became of the batch, and on to the next, once those who waited have gone on."""
         for job in batch:
             job.tell()
         if self._queue and not self._closed:
-            self._next_batch(loop)
+            loop.call_soon(self._next_batch, loop)
         else:
             self._busy = False
 
-    def _begin_at_once(self) -> bool:
-        """BEGIN, unless somebody else is in a transaction: then that is for a thread to wait for."""
+    def _run_at_once(self, batch: list[Job[Any]]) -> bool:
+        """Run everything up to the commit, unless something stands in the way: then nothing was done, and False.
+
+        Without savepoints: for each of them SQLite copies every page that its work touches. So a piece of work that
+        fails undoes its neighbours, too, and they run again in `_commit_patiently`, where it fails alone. Another
+        process's transaction and a broken disk show there as well, where there is the patience to wait and to tell.
+        """
         if not self._turn.acquire(blocking=False):
             return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error:
-            # Whatever it is, it shows again to the thread, which has the patience to wait and to tell.
-            self._turn.release()
+            tx = Transaction(self._connection, self._clock(), self._sealer)
+            for job in batch:
+                job.result = job.work(tx)
+            tx.ledger.seal()
+        except Exception:  # noqa: BLE001 - whatever it is, it shows again when the batch runs again
+            self._leave()
             return False
         return True
 
@@ -227,25 +233,17 @@ class SqliteStore:
                 self._connection.execute("BEGIN IMMEDIATE")
             finally:
                 self._connection.execute("PRAGMA busy_timeout=0")
-        except sqlite3.Error as broken:
-            self._abandon(batch, broken)
-        else:
-            if self._run(batch):
-                self._commit(batch)
-
-    def _run(self, batch: list[Job[Any]]) -> bool:
-        """Each piece of work in its own savepoint. False when the database failed, and with it the whole batch."""
-        tx = Transaction(self._connection, self._clock(), self._sealer)
-        try:
+            tx = Transaction(self._connection, self._clock(), self._sealer)
             for job in batch:
-                self._run_one(job, tx)
+                self._run_alone(job, tx)
             tx.ledger.seal()
         except Exception as broken:  # noqa: BLE001 - whatever it is, the transaction ends, or all others wait for it
             self._abandon(batch, broken)
-            return False
-        return True
+        else:
+            self._commit(batch)
 
-    def _run_one(self, job: Job[Any], tx: Transaction) -> None:
+    def _run_alone(self, job: Job[Any], tx: Transaction) -> None:
+        """A piece of work in a savepoint of its own: when it fails, it undoes only itself."""
         execute = self._connection.execute
         execute("SAVEPOINT work")
         head = tx.ledger.unsealed
@@ -271,9 +269,15 @@ class SqliteStore:
             self._turn.release()
 
     def _abandon(self, batch: list[Job[Any]], broken: Exception) -> None:
-        """Leave the broken transaction. A full disk makes SQLite roll back by itself, so there may be none."""
+        """Tell everybody in the batch that nothing was kept, and why."""
         why = explain(broken, self.path)
         log.error("ledger_unavailable", extra={"why": why})
+        self._leave()
+        for job in batch:
+            job.result, job.error = None, LedgerUnavailable(why)
+
+    def _leave(self) -> None:
+        """End the transaction without a trace. A full disk makes SQLite roll back by itself, so there may be none."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -281,5 +285,3 @@ class SqliteStore:
             log.exception("rollback_failed")
         finally:
             self._turn.release()
-        for job in batch:
-            job.result, job.error = None, LedgerUnavailable(why)

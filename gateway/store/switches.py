@@ -55,9 +55,9 @@ class Switches:
     def stopping(self, tenant: str, principal: str, tool: str, connector: str) -> Stop | None:
         """The first stop that covers this call, if any."""
         row = self._execute(
-            "SELECT scope, target, stopped_by, because, stopped_at FROM switches WHERE tenant = :tenant"
-            " AND (scope = 'everything' OR (scope = 'agent' AND target = :principal)"
-            " OR (scope = 'tool' AND target = :tool) OR (scope = 'connector' AND target = :connector)) LIMIT 1",
-            {"tenant": tenant, "principal": principal, "tool": tool, "connector": connector},
+            "SELECT scope, target, stopped_by, because, stopped_at FROM switches WHERE tenant = ?"
+            " AND (scope = 'everything' OR (scope = 'agent' AND target = ?)"
+            " OR (scope = 'tool' AND target = ?) OR (scope = 'connector' AND target = ?)) LIMIT 1",
+            (tenant, principal, tool, connector),
         ).fetchone()
         return Stop(**dict(row)) if row else None

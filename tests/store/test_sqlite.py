@@ -114,7 +114,7 @@ async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
 
 async def test_a_head_that_cannot_be_sealed_fails_its_work_and_nobody_elses(tmp_path: Path) -> None:
     """L-1: a transaction that breaks outside of the database ends, too, and the next one has its turn."""
-    failures = [MemoryError(), MemoryError()]
+    failures = [MemoryError(), MemoryError(), MemoryError()]  # a call's work is tried twice, a sweep's once
 
     def seal_or_fail(seq: int, hash: str) -> str:
         if failures:
