@@ -22,6 +22,46 @@ VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5), max_leaves=20
 )
 
+NUMBERS = st.sampled_from(
+    ["0", "-0", "1.5e300", "1e999", "-1e400", "NaN", "-Infinity", "9223372036854775808", "9223372036854775809"]
+) | st.from_regex(r"-?[0-9]{1,25}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+NAMES = st.sampled_from(
+    ['"a"', '"\\u0061"', '"b"', '":"', '"\\""', '"\\":"', '"a :"', '"\\ud800"', '"\\ud83d\\ude00"', '"é"']
+)
+BLANKS = st.sampled_from(["", "", " ", "\n", "\t ", "\x0b"])
+
+
+def arrays(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.lists(inner, max_size=4).map(lambda items: "[" + ",".join(items) + "]")
+
+
+def objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.lists(st.tuples(NAMES, BLANKS, BLANKS, inner), max_size=4)
+    return members.map(lambda parts: "{" + ", ".join(f"{n}{b}:{a}{v}" for n, b, a, v in parts) + "}")
+
+
+TEXTS = st.recursive(
+    NUMBERS | NAMES | st.sampled_from(["true", "null", "tru", '"\n"', ""]),
+    lambda inner: arrays(inner) | objects(inner) | objects(inner) | inner.map(lambda text: f" {text}\r\n"),
+    max_leaves=12,
+)
+"""Spellings of JSON, most of them sound, with all that two parsers may read differently."""
+
+
+def heard(body: bytes) -> str:
+    """What comes of a body: the value, or the rule it broke."""
+    try:
+        return repr(loads(body))
+    except BadJson as bad:
+        return str(bad)
+
+
+@given(TEXTS.filter(str.strip) | st.integers(MAX_DEPTH - 2, MAX_DEPTH + 2).map(lambda depth: "[" * depth + "]" * depth))
+def test_what_is_read_quickly_is_read_exactly(text: str) -> None:
+    """I-5, T-4: a small text is read quickly and a large one exactly, to the same value or the same refusal."""
+    body = text.encode()
+    assert heard(body) == heard(body + b" " * 0x10000)
+
 
 @given(VALUES)
 def test_every_json_value_comes_back_unchanged(value: object) -> None:
