@@ -1,6 +1,6 @@
 """SQLite, the embedded store: one transaction at a time, group commit, every commit on disk before it is told.
 
-Concurrent calls share an fsync: whatever has been asked for by the next turn of the event loop runs in one
+Concurrent calls share an fsync: whatever has been asked for within a few turns of the event loop runs in one
 transaction, and a piece of work that fails undoes only itself. The loop itself does the work, because statements take
 microseconds and a second thread would fight it for the interpreter at each of them; only what can take long is left
 to a thread: the commit, which waits for the disk, and the wait for another process's transaction. No timer: an idle
@@ -31,6 +31,9 @@ Clock = Callable[[], int]
 
 _MAX_BATCH: Final = 64
 """Pieces of work in one transaction: they hold the event loop for a few milliseconds at most."""
+_TURNS: Final = 3
+"""Of the event loop, between the first piece of work and its batch: those who have already asked come along, and a
+commit costs as much as ten calls' statements. On an idle loop they take microseconds."""
 _PATIENCE_MS: Final = 5_000
 """How long another process's transaction is waited for."""
 log = logging.getLogger("holdgate.store")
@@ -97,7 +100,7 @@ class SqliteStore:
         self._queue.append(Job(work, answer))
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._next_batch, loop)
+            self._gather(loop)
         return await answer
 
     async def sweep(self, work: Work[T]) -> T:
@@ -187,6 +190,13 @@ class SqliteStore:
                 notes.append(self._notes.popleft())
         return notes
 
+    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int = _TURNS) -> None:
+        """Begin the next batch after so many turns of the loop."""
+        if turns:
+            loop.call_soon(self._gather, loop, turns - 1)
+        else:
+            self._next_batch(loop)
+
     def _next_batch(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the event loop: run what waits, and leave the commit to the thread."""
         if self._closed:
@@ -200,7 +210,7 @@ class SqliteStore:
         for job in batch:
             job.tell()
         if self._queue and not self._closed:
-            loop.call_soon(self._next_batch, loop)
+            self._gather(loop)
         else:
             self._busy = False
 
