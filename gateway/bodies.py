@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 from gateway.errors import HoldgateError
 from gateway.keyring import Keyring
 from gateway.store.transaction import Transaction
@@ -28,8 +30,7 @@ class Body:
     @classmethod
     def seal(cls, keyring: Keyring, action_id: str, kind: Kind, content: dict[str, Any]) -> Body:
         """A JSON object, encrypted so that it can be read as this action's body of this kind, and as no other."""
-        text = json.dumps(content, ensure_ascii=False)
-        return cls(action_id, kind, keyring.seal(action_id, kind, text.encode()))
+        return cls(action_id, kind, keyring.seal(action_id, kind, to_json(content)))
 
     def keep(self, tx: Transaction, keep_ms: int) -> str:
         """Store it for so many milliseconds, in place of an earlier one of its kind. Its SHA-256, for the ledger."""
