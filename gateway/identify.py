@@ -35,6 +35,7 @@ class Identifier:
         principal, tool = call.principal, resolved.tool
         task = await self._task(call)
         arguments = canonical.dumps(resolved.arguments).decode()
+        key = self._key(resolved, principal, task, arguments)
         return Action(
             id=new_id("act"),
             principal=principal,
@@ -44,9 +45,9 @@ class Identifier:
             given=resolved.given,
             mode=resolved.mode,
             task=task,
-            key=self._key(resolved, principal, task, arguments),
+            key=key,
             fingerprint=self._fingerprint(resolved, arguments),
-            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments),
+            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments) if key else b"",
             reason=resolved.reason,
             evidence=resolved.evidence,
             carried=call.carried,

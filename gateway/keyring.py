@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +19,8 @@ from gateway.errors import HoldgateError, StartupError
 from gateway.private import open_to_others
 
 _PREFIX = "holdgate-key-1:"
+_SCOPES: Final = 1_024
+"""Scopes of claims, and pseudonyms, that are remembered: most calls come from few tasks, and go to few tools."""
 
 
 class Keyring:
@@ -30,13 +34,16 @@ class Keyring:
         def derive(purpose: str) -> bytes:
             return HKDF(SHA256(), 32, salt=None, info=f"holdgate/{purpose}/1".encode()).derive(master)
 
-        self._idempotency = derive("idempotency")
-        self._upstream = derive("upstream-key")
-        self._head = derive("ledger-head")
-        self._pseudonym = derive("ledger-field")
+        self._idempotency = hmac.new(derive("idempotency"), digestmod="sha256")
+        self._upstream = hmac.new(derive("upstream-key"), digestmod="sha256")
+        self._head = hmac.new(derive("ledger-head"), digestmod="sha256")
+        self._pseudonym = hmac.new(derive("ledger-field"), digestmod="sha256")
         self._bodies = AESGCM(derive("bodies"))
         self.request_state = derive("request-state")
         self.checkpoint_key = Ed25519PrivateKey.from_private_bytes(derive("checkpoint"))
+        self.pseudonym = lru_cache(maxsize=_SCOPES)(self._pseudonym_of)
+        """A value that can be correlated in the ledger, and not read (semantics.md L-5), by tenant and value."""
+        self._scope = lru_cache(maxsize=_SCOPES)(self._begun)
 
     @classmethod
     def create(cls, path: Path) -> Keyring:
@@ -93,19 +100,16 @@ class Keyring:
 
     def claim(self, *parts: str) -> bytes:
         """HMAC of a scope key, or of what one is derived from (semantics.md I-2, I-4)."""
-        return hmac.digest(self._idempotency, _join(parts), "sha256")
+        # What stands before the last part is the same in call after call: it is read into an HMAC once.
+        return _digest(self._scope(parts[:-1]), _spelled(parts[-1]))
 
     def upstream_key(self, action_id: str) -> str:
         """What the upstream is told to deduplicate by: stable across retries (semantics.md I-10)."""
-        return "hg-" + hmac.digest(self._upstream, action_id.encode(), "sha256").hex()[:40]
+        return "hg-" + _digest(self._upstream, action_id.encode()).hex()[:40]
 
     def head_mac(self, seq: int, hash: str) -> str:
         """Authenticates the end of the ledger."""
-        return hmac.digest(self._head, f"{seq}:{hash}".encode(), "sha256").hex()
-
-    def pseudonym(self, tenant: str, value: str) -> str:
-        """A value that can be correlated in the ledger, and not read (semantics.md L-5)."""
-        return hmac.digest(self._pseudonym, _join((tenant, value)), "sha256").hex()[:32]
+        return _digest(self._head, f"{seq}:{hash}".encode()).hex()
 
     def seal(self, action: str, kind: str, body: bytes) -> bytes:
         """Encrypt a body, bound to its action and kind."""
@@ -123,6 +127,24 @@ class Keyring:
         except InvalidTag as broken:
             raise HoldgateError(f"The stored {kind} of {action} was changed, or sealed with another key.") from broken
 
+    def _begun(self, parts: tuple[str, ...]) -> hmac.HMAC:
+        """The HMAC of a claim that begins with these parts."""
+        begun = self._idempotency.copy()
+        begun.update(b"".join(map(_spelled, parts)))
+        return begun
 
-def _join(parts: tuple[str, ...]) -> bytes:
-    return b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+    def _pseudonym_of(self, tenant: str, value: str) -> str:
+        return _digest(self._pseudonym, _spelled(tenant) + _spelled(value)).hex()[:32]
+
+
+def _digest(begun: hmac.HMAC, message: bytes) -> bytes:
+    """The HMAC of what was begun, and this. A copy of a keyed one costs less than to key one."""
+    mac = begun.copy()
+    mac.update(message)
+    return mac.digest()
+
+
+def _spelled(part: str) -> bytes:
+    """A part that cannot run over into the next one."""
+    raw = part.encode()
+    return len(raw).to_bytes(4, "big") + raw

@@ -184,7 +184,10 @@ class Action:
     fingerprint: bytes
     """HMAC of the RFC 8785 JSON of {tool, schema, arguments, mode} (semantics.md I-5)."""
     twin: bytes
-    """HMAC of principal, tool and arguments, without task and schema: finds a lost answer (semantics.md I-15)."""
+    """HMAC of principal, tool and arguments, without task and schema: finds a lost answer (semantics.md I-15).
+
+    Empty without a key: only writes are looked for.
+    """
     reason: str | None
     evidence: tuple[str, ...]
     carried: Carried
