@@ -6,11 +6,13 @@ envelope, it holds every fact, and it is valid against the published schema what
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+
+from pydantic_core import PydanticSerializationError, to_json
 
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
 from gateway.model import Outcome, Retry, Status
@@ -25,6 +27,9 @@ RESULT_LEVELS: Final = 3
 
 _INVISIBLE: Final = re.compile(f"(?![\\t\\n])[{CONTROLS}{FORMATTING}{SURROGATES}]")
 """What a reader cannot see but a model still reads; newlines and tabs lay a text out, and stay."""
+_HIDDEN: Final = re.compile(f"[{CONTROLS}{FORMATTING}]")
+_HIDDEN_ESCAPED: Final = re.compile(r"\\[ubfr]")
+"""The same in JSON, which has no newline, no tab and no surrogate but as an escape."""
 # Tried in this order until the result fits: characters kept of a string, items kept of a list.
 _CUTS: Final = ((8_000, None), (2_000, None), (500, None), (500, 200), (500, 50), (200, 20), (200, 5))
 
@@ -61,36 +66,81 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def to_wire(outcome: Outcome) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One outcome as it goes out."""
+
+    members: dict[str, Any]
+    text: str
+    """The members as compact JSON: the text block that says the same as the structured content."""
+
+
+def envelope_of(outcome: Outcome) -> Envelope:
     """The flat envelope, without members that say nothing.
 
     `data` loses invisible characters and null members. Above `MAX_DATA_BYTES` its strings are shortened, the longest
     first, then its lists; when that is not enough it is left out. Either way `truncated` is true.
     """
-    data, data_cut = _fitted(_clean(outcome.data))
-    diff, diff_cut = _fitted(_clean(outcome.diff, keep_null=True))
+    members = _members(outcome, outcome.data, outcome.diff, outcome.message, outcome.next)
+    text = _as_it_is(members)
+    if text is None:
+        members = _fit_to_be_seen(outcome)
+        text = as_text(members)
+    return Envelope(members, text)
+
+
+def to_wire(outcome: Outcome) -> dict[str, Any]:
+    """The members of the envelope."""
+    return envelope_of(outcome).members
+
+
+def as_text(value: Mapping[str, Any]) -> str:
+    """Plain JSON, spelled compactly."""
+    return to_json(value).decode()
+
+
+def _members(outcome: Outcome, data: Any, diff: Any, message: str | None, next: str | None) -> dict[str, Any]:
     members: dict[str, Any] = {
         "status": outcome.status.value,
         "action_id": outcome.action_id,
         "data": data,
         "diff": diff,
         "code": outcome.code,
-        "message": _sentence(outcome.message),
-        "next": _sentence(outcome.next),
+        "message": message,
+        "next": next,
         "retry": outcome.retry.value if outcome.retry else None,
         "retry_after_ms": outcome.retry_after_ms,
         "expires_at": outcome.expires_at,
         "original_status": outcome.original_status,
         "key_source": outcome.key_source,
         "rules": list(outcome.rules) or None,
-        "truncated": True if data_cut or diff_cut else None,
     }
     return {name: value for name, value in members.items() if value is not None}
 
 
-def as_text(envelope: Mapping[str, Any]) -> str:
-    """The envelope as compact JSON: the text block that says the same as the structured content."""
-    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _as_it_is(members: dict[str, Any]) -> str | None:
+    """What most envelopes are: small, and without anything to take away. None when this one may not be."""
+    try:
+        spelled = to_json(members, inf_nan_mode="null")
+    except PydanticSerializationError:
+        return None
+    longest = max(len(members.get("message", "")), len(members.get("next", "")))
+    if len(spelled) > MAX_DATA_BYTES or longest > MAX_SENTENCE:
+        return None
+    text = spelled.decode()
+    return None if "null" in text or _hides_something(text) else text
+
+
+def _hides_something(json: str) -> bool:
+    ascii = json.isascii() and "\x7f" not in json
+    return _HIDDEN_ESCAPED.search(json) is not None or (not ascii and _HIDDEN.search(json) is not None)
+
+
+def _fit_to_be_seen(outcome: Outcome) -> dict[str, Any]:
+    data, data_cut = _fitted(_clean(outcome.data))
+    diff, diff_cut = _fitted(_clean(outcome.diff, keep_null=True))
+    members = _members(outcome, data, diff, _sentence(outcome.message), _sentence(outcome.next))
+    return members | ({"truncated": True} if data_cut or diff_cut else {})
 
 
 def whole(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,4 +226,4 @@ def _shortened(text: str, characters: int) -> str:
 
 
 def _size(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(to_json(value))

@@ -11,7 +11,7 @@ from gateway.errors import CODES
 from gateway.model import MAX_URI, Call, Carried, Outcome, Status, Surface, new_id
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.exchange import Exchange
-from gateway.wire.results import call_result
+from gateway.wire.results import call_result, spelled_call_result
 
 logger = logging.getLogger(__name__)
 
@@ -56,23 +56,13 @@ class Calls:
         self._tells_of_writes = tells_of_writes
         self._structured = structured_content
 
-    async def make(
-        self,
-        exchange: Exchange,
-        name: str,
-        arguments: dict[str, Any],
-        carried: Carried,
-    ) -> dict[str, Any]:
-        """The result of one call of a tool that says nothing before its answer, as plain JSON.
-
-        Raises:
-            UnknownTool: absent and hidden alike.
-        """
-        return self.result(await self.outcome(exchange, Surface.TOOL, name, arguments, carried))
-
     def result(self, outcome: Outcome) -> dict[str, Any]:
         """The result of `tools/call`, as plain JSON."""
         return call_result(outcome, structured_content=self._structured)
+
+    def spelled(self, outcome: Outcome, meta: bytes) -> bytes:
+        """The same, ready to send, with its `_meta`."""
+        return spelled_call_result(outcome, meta, structured_content=self._structured)
 
     async def outcome(
         self,

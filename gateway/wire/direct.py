@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,8 +22,10 @@ from mcp.types.methods import validate_client_request
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from pydantic_core import to_json
 from starlette.types import Receive, Send
 
+from gateway.model import Surface
 from gateway.telemetry.metrics import UNKNOWN_TOOL
 from gateway.telemetry.requests import Observed, Operation, observing, serving
 from gateway.tools.catalogue import UnknownTool
@@ -32,7 +33,7 @@ from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.exchange import Exchange, still_there, until_gone
 from gateway.wire.fields import Fields
-from gateway.wire.http_answers import json_answer, raw_answer
+from gateway.wire.http_answers import Answer, raw_answer
 from gateway.wire.json_rpc import INVALID_PARAMS
 from gateway.wire.lists import ToolList
 from gateway.wire.signs_of_life import STEP, still_working
@@ -99,6 +100,7 @@ class Direct:
         self._talks = talks
         self._knows = knows
         self._meta = {SERVER_INFO_META_KEY: dict(server_info)}
+        self._spelled_meta = to_json(self._meta)
         self._progress_seconds = progress_seconds
 
     def plain(self, fields: Fields, message: Mapping[str, Any]) -> PlainCall | PlainList | None:
@@ -149,8 +151,7 @@ class Direct:
         watched = serving(self._operation(asked, fields, client)) if observing() else contextlib.nullcontext()
         with watched:
             result = self._tools.first_page(exchange.principal, {"_meta": self._meta})
-        id = json.dumps(asked.id).encode()
-        await raw_answer(200, b'{"jsonrpc":"2.0","id":' + id + b',"result":' + result + b"}").send(send)
+        await raw_answer(200, _response(asked.id, b"result", result)).send(send)
 
     async def _called(
         self, call: PlainCall, exchange: Exchange, fields: Fields, client: str | None, receive: Receive, send: Send
@@ -171,19 +172,20 @@ class Direct:
         # Before it is sent: a client may well close as soon as it has read its answer.
         there = not exchange.answered or await still_there(receive)
         if not await stream.end(reply):
-            await json_answer(400 if "error" in reply else 200, reply).send(send)
+            await reply.send(send)
         return exchange.answered if there else []
 
-    async def _reply(self, call: PlainCall, exchange: Exchange, fields: Fields, observed: Observed) -> dict[str, Any]:
+    async def _reply(self, call: PlainCall, exchange: Exchange, fields: Fields, observed: Observed) -> Answer:
         carried = carried_by(call.meta, fields.values)
         try:
-            result = await self._calls.make(exchange, call.name, call.arguments, carried)
+            outcome = await self._calls.outcome(exchange, Surface.TOOL, call.name, call.arguments, carried)
         except UnknownTool as unknown:
             observed.error = str(INVALID_PARAMS)
-            return {"jsonrpc": "2.0", "id": call.id, "error": {"code": INVALID_PARAMS, "message": unknown.message}}
-        if result["isError"]:
+            error = to_json({"code": INVALID_PARAMS, "message": unknown.message})
+            return raw_answer(400, _response(call.id, b"error", error))
+        if outcome.is_error:
             observed.error = "tool_error"
-        return {"jsonrpc": "2.0", "id": call.id, "result": {**result, "_meta": self._meta}}
+        return raw_answer(200, _response(call.id, b"result", self._calls.spelled(outcome, self._spelled_meta)))
 
     def _operation(self, asked: PlainCall | PlainList, fields: Fields, client: str | None) -> Operation:
         tool = None
@@ -224,12 +226,12 @@ class _Stream:
         # A timer, and not a task: most calls end before it, and then it has cost nothing.
         self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
 
-    async def end(self, reply: Mapping[str, Any]) -> bool:
+    async def end(self, reply: Answer) -> bool:
         """Send the reply as the last event; False when no stream has begun, and nothing was sent."""
         if self._telling is None:
             return False
         await self._telling
-        await self._send({"type": "http.response.body", "body": _event(reply), "more_body": False})
+        await self._send({"type": "http.response.body", "body": _event(reply.body), "more_body": False})
         return True
 
     def stop(self) -> None:
@@ -262,11 +264,15 @@ class _Stream:
             return b": ping\r\n\r\n"
         self._signs += 1
         params = {"progressToken": self._token, "progress": self._signs * STEP, "message": still_working(self._begun)}
-        return _event({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+        return _event(to_json({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
 
 
-def _event(message: Mapping[str, Any]) -> bytes:
-    return b"event: message\r\ndata: " + json.dumps(message, separators=(",", ":")).encode() + b"\r\n\r\n"
+def _response(id: str | int, kind: bytes, spelled: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":%b,"%b":%b}' % (to_json(id), kind, spelled)
+
+
+def _event(message: bytes) -> bytes:
+    return b"event: message\r\ndata: " + message + b"\r\n\r\n"
 
 
 def _speaks_as_the_protocol_says(values: Mapping[str, str]) -> bool:

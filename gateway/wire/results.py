@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from gateway.model import Outcome
-from gateway.tools.envelope import as_text, cleaned_block, to_wire, whole
+from gateway.tools.envelope import as_text, cleaned_block, envelope_of, to_wire, whole
 from gateway.wire.json_rpc import INVALID_PARAMS, NOT_DONE
 
 META_ACTION: Final = "com.holdgate/action-id"
@@ -18,11 +20,37 @@ def call_result(outcome: Outcome, *, structured_content: bool = True) -> dict[st
     Args:
         structured_content: whether the envelope is said a second time, as structured content.
     """
-    envelope = to_wire(outcome)
-    beside = (cleaned_block(block) for block in outcome.content)
-    content = [{"type": "text", "text": as_text(envelope)}, *(block.get("content", block) for block in beside)]
+    envelope = envelope_of(outcome)
+    content = [{"type": "text", "text": envelope.text}, *_beside(outcome)]
     result: dict[str, Any] = {"resultType": "complete", "content": content, "isError": outcome.is_error}
-    return result | ({"structuredContent": envelope} if structured_content else {})
+    return result | ({"structuredContent": envelope.members} if structured_content else {})
+
+
+def spelled_call_result(outcome: Outcome, meta: bytes, *, structured_content: bool = True) -> bytes:
+    """The same as JSON, put together from the one spelling of its envelope.
+
+    Args:
+        meta: its `_meta`, as JSON.
+    """
+    text = envelope_of(outcome).text
+    beside = b"".join(b"," + to_json(block) for block in _beside(outcome))
+    return b"".join(
+        (
+            b'{"resultType":"complete","content":[{"type":"text","text":',
+            to_json(text),
+            b"}",
+            beside,
+            b'],"isError":true' if outcome.is_error else b'],"isError":false',
+            b',"structuredContent":' + text.encode() if structured_content else b"",
+            b',"_meta":',
+            meta,
+            b"}",
+        )
+    )
+
+
+def _beside(outcome: Outcome) -> list[Any]:
+    return [block.get("content", block) for block in map(cleaned_block, outcome.content)]
 
 
 def read_result(outcome: Outcome, uri: str) -> dict[str, Any]:

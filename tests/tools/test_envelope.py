@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Outcome, Retry, Status
-from gateway.tools.envelope import MAX_DATA_BYTES, as_text, output_schema, to_wire
+from gateway.tools.envelope import MAX_DATA_BYTES, as_text, envelope_of, output_schema, to_wire
 from gateway.tools.verdict import judge
 from tests.shop import OUTCOMES, refund
 
@@ -75,17 +76,22 @@ def test_text_that_a_reader_cannot_see_is_removed(text: str, shown: str) -> None
     assert to_wire(Outcome(Status.FAILED, ACTION, message=text))["message"] == shown
 
 
-@given(
-    st.dictionaries(
-        st.text(max_size=5),
-        st.recursive(
-            st.text(max_size=20) | st.integers() | st.floats() | st.none() | st.just("long text " * 5_000),
-            lambda inner: st.lists(inner, max_size=60) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
-            max_leaves=60,
-        ),
-        max_size=5,
-    )
+DATA = st.dictionaries(
+    st.text(max_size=5),
+    st.recursive(
+        st.text(max_size=20)
+        | st.sampled_from(["null", "a\\b", "a\n", "\\r", "\x7f", "half \ud800", "x\u200b", "long text " * 5_000])
+        | st.integers()
+        | st.floats()
+        | st.none(),
+        lambda inner: st.lists(inner, max_size=60) | st.dictionaries(st.text(max_size=5), inner, max_size=5),
+        max_leaves=60,
+    ),
+    max_size=5,
 )
+
+
+@given(DATA)
 def test_any_data_fits_or_is_marked_as_truncated(data: dict[str, Any]) -> None:
     """T-2: at most 32 KB, valid JSON, and nothing is cut in silence."""
     envelope = done(data)
@@ -94,6 +100,17 @@ def test_any_data_fits_or_is_marked_as_truncated(data: dict[str, Any]) -> None:
     assert kept is not None or envelope["truncated"]
     assert json.loads(as_text(envelope)) == envelope
     jsonschema.validate(envelope, output_schema())
+
+
+@given(DATA | st.dictionaries(st.text("ab"), st.text("abc ") | st.integers()), st.text())
+def test_an_envelope_that_is_in_order_is_left_as_it_is(data: dict[str, Any], message: str) -> None:
+    """T-2: what is taken away from one member is taken from that one alone, and from the others as much as always."""
+    whole = Outcome(Status.DONE, ACTION, data=data, diff=[data], message=message)
+    touched = replace(whole, next="\u200b")
+    assert envelope_of(touched).members == envelope_of(whole).members | {"next": ""}
+    for outcome in (whole, touched):
+        envelope = envelope_of(outcome)
+        assert json.loads(envelope.text) == envelope.members
 
 
 def test_long_strings_give_way_before_list_items_do() -> None:
