@@ -330,15 +330,16 @@ class Admission:
         arguments = Body.seal(self._keyring, action.id, "arguments", action.arguments)
         if not action.tool.writes and decision.verdict is not Verdict.HOLD:
             return (arguments,)
-        # What a reviewer, or a later run, needs beside the arguments.
+        # What a reviewer, or a later run, needs beside the arguments: as little as was said.
         context = {
             "reason": action.reason,
-            "evidence": list(action.evidence),
-            "given": sorted(action.given),
+            "evidence": list(action.evidence) or None,
+            "given": sorted(action.given) if action.given != action.arguments.keys() else None,
             "diff": shown.changes if shown else None,
             "asked_in": spans.here(),
         }
-        return arguments, Body.seal(self._keyring, action.id, "context", context)
+        said = {name: value for name, value in context.items() if value is not None}
+        return (arguments, Body.seal(self._keyring, action.id, "context", said)) if said else (arguments,)
 
 
 def _then(decision: Decision) -> str | None:
