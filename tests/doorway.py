@@ -32,6 +32,11 @@ class Anything(Output):
     """No declared fields."""
 
 
+def soon(seconds: float = 5.0) -> float:
+    """A moment this far ahead, on the event loop's clock."""
+    return asyncio.get_running_loop().time() + seconds
+
+
 @dataclass
 class Doorway:
     """A door, and one read tool and one write tool of a connector behind it."""
@@ -68,8 +73,7 @@ class Doorway:
         return self._open(self.reading, seconds, changed)
 
     def _open(self, tool: Tool, seconds: float, changed: dict[str, Any]) -> GatedUpstream:
-        deadline = asyncio.get_running_loop().time() + seconds
-        return self.door.open(tool, self.permit(tool, **changed), deadline=deadline)
+        return self.door.open(tool, self.permit(tool, **changed), deadline=soon(seconds))
 
 
 @asynccontextmanager

@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 EngineFor: TypeAlias = Callable[[Connector], AiohttpEngine]
 
-_CONNECT_SECONDS: Final = 5.0
 _TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
 
 
@@ -86,7 +85,7 @@ class Door:
 
 
 def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
-    return AiohttpEngine(internal=connector.internal, max_body=strict_json.MAX_BYTES)
+    return AiohttpEngine(base_of(connector), internal=connector.internal, max_body=strict_json.MAX_BYTES)
 
 
 def _through(passage: _Passage) -> Ask:
@@ -104,7 +103,6 @@ class _Lane:
     """What the calls to one connector share."""
 
     def __init__(self, connector: Connector, engine: AiohttpEngine) -> None:
-        self.base = base_of(connector)
         self.engine = engine
         self.pace = Pace(calls_per_second=connector.calls_per_second, max_concurrent=connector.max_concurrent)
 
@@ -169,9 +167,7 @@ class _Passage:
             name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
             key = (self._connector.idempotency_header, name)
         try:
-            return template_of(
-                method, self._lane.base, path, query=query, body=body, if_match=if_match, key=key, file=file
-            )
+            return template_of(method, path, query=query, body=body, if_match=if_match, key=key, file=file)
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 
@@ -198,7 +194,7 @@ class _Passage:
             secret = await self._lease()
             if number is not None:
                 doubtful = self._writes.sending(number)
-            with asking(template.method, template.url) as seen:
+            with asking(template.method, self._connector.base_url) as seen:
                 answer = await self._exchange(template, secret)
                 seen.ended(answer.status, answer.code if isinstance(answer, UpstreamError) else None)
         try:
@@ -244,17 +240,15 @@ class _Passage:
 
     async def _exchange(self, template: Template, secret: Secret | None) -> Answer | UpstreamError:
         """One request, one answer. Returns failures, so that no exception carries frames that hold the signature."""
-        left = self._deadline - asyncio.get_running_loop().time()
-        if left <= 0:
+        if asyncio.get_running_loop().time() >= self._deadline:
             return not_sent("There was no time left to send it.")
         try:
             response = await self._lane.engine.send(
                 template.method,
-                template.url,
+                template.path,
                 _signed(template, self._connector.auth, secret),
                 template.body,
-                connect=min(_CONNECT_SECONDS, left),
-                total=left,
+                deadline=self._deadline,
             )
         except AddressRefused as refused:
             return blocked(f"The gateway does not connect to this host. {refused}")

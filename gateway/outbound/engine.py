@@ -1,6 +1,7 @@
 """The engine of the outbound door: one request over aiohttp, and one answer to "could it have been sent?".
 
-Its failures are httpx's exceptions. Why it is our own: docs/decisions/0002-outbound-engine.md.
+It uses aiohttp's connections and aiohttp's parser, and not its session, which may send a request again. Its failures
+are httpx's exceptions. Why it is our own: docs/decisions/0002-outbound-engine.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import asyncio
 import math
 import ssl
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +22,7 @@ from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
+    from aiohttp.http_parser import RawResponseMessage
     from aiohttp.tracing import Trace
 
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -31,6 +32,12 @@ MAX_BODY: Final = 2 * 1024 * 1024
 _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
+_CONNECTING: Final = aiohttp.ClientTimeout(connect=5.0, ceil_threshold=math.inf)
+"""Seconds until there must be a connection; aiohttp rounds long ones up by as much as a second, unless told not to."""
+
+
+_INTERIM: Final = frozenset(range(100, 200)) - {101}
+"""Statuses of answers that another one follows."""
 
 
 class BodyRefused(httpx.DecodingError):
@@ -49,11 +56,12 @@ class Response:
 
 
 class AiohttpEngine:
-    """Sends one request once: no redirect, no second try, no cookie, no proxy, no compression.
+    """Sends one request once, to one host: no redirect, no second try, no cookie, no proxy, no compression.
 
     Belongs to one event loop, and opens its connections there on the first request.
 
     Args:
+        base: `scheme://host[:port][/prefix]`, percent-encoded.
         internal: whether the host may have a private or loopback address.
         max_body: bytes of an answer that are read at most.
         tls: made once, because making one costs milliseconds; the system's trust store by default.
@@ -62,163 +70,196 @@ class AiohttpEngine:
 
     def __init__(
         self,
+        base: str,
         *,
         internal: bool = False,
         max_body: int = MAX_BODY,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
     ) -> None:
+        self._base = URL(base, encoded=True)
+        self._prefix = self._base.raw_path.rstrip("/")
         self._internal = internal
         self._max_body = max_body
         self._tls = tls
         self._resolve = resolve or ask_the_system
-        self._session: aiohttp.ClientSession | None = None
+        self._connections: _Connections | None = None
 
     async def send(
-        self, method: str, url: str, headers: Sequence[tuple[str, str]], body: bytes, *, connect: float, total: float
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes, *, deadline: float
     ) -> Response:
         """The whole answer.
 
         Args:
-            url: percent-encoded.
-            connect: seconds in which there must be a connection.
-            total: seconds for everything, the answer's body included.
+            path: under the base, with its query; percent-encoded.
+            deadline: for everything, the answer's body included; on the event loop's clock.
 
         Raises:
             AddressRefused, httpx.ConnectError, httpx.ConnectTimeout: nothing was sent.
             httpx.TransportError: any other; the request may have reached the upstream.
         """
-        attempt = _Attempt()
-        _under_way.set(attempt)
-        failure: httpx.TransportError
+        exchange = _Exchange()
         try:
-            target = URL(url, encoded=True)
-            self._check_literal(target.raw_host or "")
-            response = await self._open_session().request(
-                method,
-                target,
-                headers=headers,
-                data=body or None,
-                allow_redirects=False,
-                # aiohttp rounds longer ones up by as much as a second
-                timeout=aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=math.inf),
-                middlewares=(attempt,),
-            )
+            async with asyncio.timeout_at(deadline):
+                connections = self._connections or self._open_connections()
+                return await exchange.run(connections, self._spelled(method, path, headers, body), self._max_body)
         except asyncio.CancelledError as cancelled:
             # This frame and those below hold the signed headers, which are not handed on.
             del headers
             raise cancelled.with_traceback(None) from None
-        except httpx.TransportError as known:
-            failure = known.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - the boundary to aiohttp: whatever it raises, `connected` decides
-            failure = attempt.translate(error)
-        else:
-            del headers
-            return await self._received(response)
+        except Exception as error:  # noqa: BLE001 - the boundary to aiohttp: whatever it raises, `exchange` decides
+            failure = exchange.failure(error)
+        finally:
+            exchange.end()
         # Outside of `except`: an exception that hung on this one would carry the signed headers in its frames.
         del headers
+        if exchange.head is not None:
+            return _response(exchange.head, failure)
         raise failure
 
     async def aclose(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        if self._connections is not None:
+            await self._connections.close()
 
-    async def _received(self, response: aiohttp.ClientResponse) -> Response:
-        """The answer with its body, read once and at most `max_body` bytes of it."""
-        body: bytes | httpx.RequestError
-        try:
-            body = await self._body(response)
-        except asyncio.CancelledError as cancelled:
-            # What came back remembers what was sent, signed headers included.
-            response.close()
-            del response
-            raise cancelled.with_traceback(None) from None
-        except httpx.RequestError as broken:
-            broken.__traceback__ = None
-            body = broken
-        if response.content.at_eof():
-            response.release()
-        else:
-            response.close()
-        return Response(response.status, response.headers.get("Retry-After"), body)
+    def _spelled(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes) -> bytes:
+        """The request as it stands on the wire.
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        encodings = [value.strip().lower() for value in response.headers.getall("Content-Encoding", ())]
-        if any(encoding not in ("", "identity") for encoding in encodings):
-            raise BodyRefused("The answer's body is compressed, which the gateway did not ask for.")
-        too_large = BodyRefused(f"The answer's body is larger than {self._max_body} bytes.")
-        if (response.content_length or 0) > self._max_body:
-            raise too_large
-        body = bytearray()
-        try:
-            async for chunk in response.content.iter_any():
-                body += chunk
-                if len(body) > self._max_body:
-                    raise too_large
-        except TimeoutError:
-            raise httpx.ReadTimeout("The answer's body did not arrive in time.") from None
-        except (aiohttp.ClientError, OSError):
-            raise httpx.ReadError("The answer's body broke off.") from None
-        return bytes(body)
+        Raises:
+            httpx.ConnectError: something in it would not stay on its line.
+        """
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1", f"Host: {self._base.host_port_subcomponent}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if body or method != "GET":
+            lines.append(f"Content-Length: {len(body)}")
+        spelled = "".join(lines)
+        if not (spelled.isascii() and spelled.isprintable()):
+            raise httpx.ConnectError("The request is not printable ASCII.")
+        return "\r\n".join((*lines, "", "")).encode("ascii") + body
 
-    def _check_literal(self, host: str) -> None:
-        """Addresses in a URL pass by the resolver, so they are checked here."""
-        bare = host.strip("[]")
-        if ":" in bare or bare.replace(".", "").isdigit():
-            refuse_unless_allowed(bare, self._internal)
+    def _open_connections(self) -> _Connections:
+        """To the host, once its address, where it is one, is checked: those pass by the resolver.
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_NotingConnector(
-                    limit=0,  # the door bounds concurrency, where waiting is known to be not sent
-                    ssl=self._tls or ssl.create_default_context(),
-                    resolver=CheckedResolver(self._resolve, internal=self._internal),
-                    keepalive_timeout=_KEEP_ALIVE,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            )
-        return self._session
+        Raises:
+            AddressRefused: it may not be connected to.
+        """
+        host = (self._base.raw_host or "").strip("[]")
+        if ":" in host or host.replace(".", "").isdigit():
+            refuse_unless_allowed(host, self._internal)
+        resolver = CheckedResolver(self._resolve, internal=self._internal)
+        self._connections = _Connections(self._base, self._tls or ssl.create_default_context(), resolver)
+        return self._connections
 
 
-class _Attempt:
-    """One request on its way: knows whether it had a connection, and keeps aiohttp from sending it again.
+class _Connections(aiohttp.TCPConnector):
+    """Connections to one host. Those that served are kept for a while, and used again."""
 
-    aiohttp re-sends GET, PUT and DELETE on its own when a connection breaks, unless what the middleware lets
-    through is no exception of aiohttp's. So everything is translated here, inside of that loop.
-    """
+    def __init__(self, base: URL, tls: ssl.SSLContext, resolver: CheckedResolver) -> None:
+        super().__init__(
+            limit=0,  # the door bounds concurrency, where waiting is known to be not sent
+            ssl=tls,
+            resolver=resolver,
+            keepalive_timeout=_KEEP_ALIVE,
+        )
+        # Says where to, and is never sent.
+        self._destination = aiohttp.ClientRequest("GET", base, loop=asyncio.get_running_loop())
 
-    __slots__ = ("connected",)
+    async def take(self) -> Connection:
+        """A kept connection, or a new one."""
+        return await self.connect(self._destination, [], _CONNECTING)
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        """A kept connection. What came on it since its last answer would be taken for the next one (I-7)."""
+        while (kept := await super()._get(key, traces)) is not None:
+            if kept.protocol is not None and not kept.protocol.should_close:
+                break
+            kept.close()
+        return kept
+
+
+class _Exchange:
+    """One request and its answer. Knows how far they came, which alone decides what a failure means."""
+
+    __slots__ = ("connection", "head", "whole")
 
     def __init__(self) -> None:
-        self.connected = False
+        self.connection: Connection | None = None
+        """As soon as there is one, the request may have been sent."""
+        self.head: RawResponseMessage | None = None
+        """The answer's status and headers."""
+        self.whole = False
+        """Whether nothing of it is still under way, so that the connection may be used again."""
 
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        try:
-            return await handler(request)
-        except Exception as error:  # noqa: BLE001 - the same boundary as in `send`
-            failure = self.translate(error)
-        raise failure  # outside of `except`, for the same reason as there
+    async def run(self, connections: _Connections, request: bytes, max_body: int) -> Response:
+        """Send the request, and wait for the answer."""
+        self.connection = await connections.take()
+        protocol, transport = self.connection.protocol, self.connection.transport
+        if protocol is None or transport is None:
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(auto_decompress=False, read_until_eof=True)
+        transport.write(request)
+        head, content = await protocol.read()
+        while head.code in _INTERIM:
+            head, content = await protocol.read()
+        self.head = head
+        body = _refusal(head, max_body) or await _read(content, max_body)
+        self.whole = content.at_eof() and transport.get_write_buffer_size() == 0
+        return _response(head, body)
 
-    def translate(self, error: Exception) -> httpx.TransportError:
+    def failure(self, error: Exception) -> httpx.TransportError:
         """The httpx exception for `error`: by what had happened so far, never by what aiohttp calls it."""
-        if isinstance(error, httpx.TransportError):
-            return error
-        if not self.connected:
-            if isinstance(error, TimeoutError):
-                return httpx.ConnectTimeout("No connection in time.")
-            return httpx.ConnectError(f"No connection: {_cause(error)}.")
-        if isinstance(error, TimeoutError):
-            return httpx.ReadTimeout("No answer in time.")
-        if isinstance(error, (aiohttp.ServerDisconnectedError, OSError)):
-            return httpx.ReadError("The connection broke before the answer.")
-        return httpx.RemoteProtocolError(f"The answer was not HTTP: {type(error).__name__}.")
+        late = isinstance(error, TimeoutError)
+        if self.head is not None:
+            if late:
+                return httpx.ReadTimeout("The answer's body did not arrive in time.")
+            return httpx.ReadError("The answer's body broke off.")
+        if self.connection is not None:
+            if late:
+                return httpx.ReadTimeout("No answer in time.")
+            if isinstance(error, (aiohttp.ServerDisconnectedError, OSError)):
+                return httpx.ReadError("The connection broke before the answer.")
+            return httpx.RemoteProtocolError("The answer was not HTTP.")
+        if isinstance(error, httpx.ConnectError):
+            return error.with_traceback(None)
+        if late:
+            return httpx.ConnectTimeout("No connection in time.")
+        return httpx.ConnectError(f"No connection: {_cause(error)}.")
+
+    def end(self) -> None:
+        """Leave the connection to the next request, or close it."""
+        if self.connection is None:
+            return
+        if self.whole:
+            self.connection.release()
+        else:
+            self.connection.close()
+
+
+def _refusal(head: RawResponseMessage, max_body: int) -> BodyRefused | None:
+    """Why a body that these headers announce is not even read."""
+    encodings = [value.strip().lower() for value in head.headers.getall("Content-Encoding", ())]
+    if any(encoding not in ("", "identity") for encoding in encodings):
+        return BodyRefused("The answer's body is compressed, which the gateway did not ask for.")
+    return _too_large(max_body) if int(head.headers.get("Content-Length", 0)) > max_body else None
+
+
+async def _read(content: aiohttp.StreamReader, max_body: int) -> bytes | BodyRefused:
+    """The body, once it is there."""
+    pieces, size = [], 0
+    while not content.at_eof():
+        pieces.append(await content.readany())
+        size += len(pieces[-1])
+        if size > max_body:
+            return _too_large(max_body)
+    return b"".join(pieces)
+
+
+def _too_large(max_body: int) -> BodyRefused:
+    return BodyRefused(f"The answer's body is larger than {max_body} bytes.")
+
+
+def _response(head: RawResponseMessage, body: bytes | httpx.RequestError) -> Response:
+    return Response(head.code, head.headers.get("Retry-After"), body)
 
 
 def _cause(error: Exception) -> str:
@@ -229,31 +270,3 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return "the host did not accept it"
     return type(error).__name__
-
-
-_under_way: ContextVar[_Attempt] = ContextVar("_under_way")
-
-
-class _NotingConnector(aiohttp.TCPConnector):
-    """Tells an attempt when it has a connection, new or kept, and keeps none that spoke without being asked.
-
-    aiohttp's trace signals would tell the first at ten times the price.
-    """
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - its signature
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        _under_way.get().connected = True
-        return connection
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        """A kept connection. What came on it since its last answer would be taken for the next one (I-7)."""
-        while (kept := await super()._get(key, traces)) is not None:
-            if kept.protocol is not None and not kept.protocol.should_close:
-                break
-            kept.close()
-        return kept

@@ -11,7 +11,7 @@ from gateway.outbound.egress import EgressRefused, checked_header, checked_path,
 from gateway.outbound.upstream import Query
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
-_LONGEST_URL: Final = 8_000
+_LONGEST_PATH: Final = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Template:
     """A checked request without its credential: safe to show, and the same on every attempt."""
 
     method: str
-    url: str
+    path: str
+    """Under the connector's base URL, with its query."""
     headers: tuple[tuple[str, str], ...]
     body: bytes
     file: bool = False
@@ -33,7 +34,6 @@ class Template:
 
 def template_of(
     method: str,
-    base: str,
     path: str,
     *,
     query: Query | None,
@@ -42,10 +42,9 @@ def template_of(
     key: tuple[str, str] | None,
     file: bool = False,
 ) -> Template:
-    """The request that these parts make, under `base`.
+    """The request that these parts make, under a connector's base URL.
 
     Args:
-        base: from `gateway.outbound.egress.base_of`.
         body: plain JSON; None for no body.
         key: the upstream's idempotency header and its value.
         file: whether the answer is wanted as it is, and not as JSON.
@@ -53,11 +52,11 @@ def template_of(
     Raises:
         EgressRefused: a path, query, header or body that must not leave.
     """
-    url = base + checked_path(path)
+    path = checked_path(path)
     if query:
-        url += "?" + encoded_query(query)
-    if len(url) > _LONGEST_URL:
-        raise EgressRefused(f"A URL has at most {_LONGEST_URL} characters.")
+        path += "?" + encoded_query(query)
+    if len(path) > _LONGEST_PATH:
+        raise EgressRefused(f"A path and its query have at most {_LONGEST_PATH} characters.")
     headers = [("Accept", "*/*" if file else "application/json"), *_COMMON_HEADERS]
     content = b""
     if body is not None:
@@ -67,7 +66,7 @@ def template_of(
         headers.append(("If-Match", checked_header(if_match)))
     if key is not None:
         headers.append((key[0], checked_header(key[1])))
-    return Template(method, url, tuple(headers), content, file)
+    return Template(method, path, tuple(headers), content, file)
 
 
 def _as_json(body: JSON) -> bytes:

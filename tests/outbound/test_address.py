@@ -16,10 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from gateway.connector import Connector
 from gateway.outbound.door import EngineFor
-from gateway.outbound.egress import address_refusal
+from gateway.outbound.egress import address_refusal, base_of
 from gateway.outbound.engine import AiohttpEngine
 from gateway.outbound.resolver import AddressRefused
-from tests.doorway import doorway, failure
+from tests.doorway import doorway, failure, soon
 from tests.misbehaving import wire
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +107,7 @@ def resolving(*answers: list[str], tls: ssl.SSLContext | None = None) -> tuple[E
         return answers[min(len(asked), len(answers)) - 1]
 
     def engine(connector: Connector) -> AiohttpEngine:
-        return AiohttpEngine(internal=connector.internal, resolve=resolve, tls=tls)
+        return AiohttpEngine(base_of(connector), internal=connector.internal, resolve=resolve, tls=tls)
 
     return engine, asked
 
@@ -140,23 +140,23 @@ async def test_localhost_is_blocked_by_the_system_resolver_as_well() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "2130706433", "127.1"])
 async def test_an_address_in_the_url_is_checked_too(host: str) -> None:
     """C-8: addresses do not pass by the resolver."""
-    engine = AiohttpEngine()
     async with wire() as upstream:
+        engine = AiohttpEngine(f"http://{host}:{upstream.port}")
         with pytest.raises(AddressRefused):
-            await engine.send("GET", f"http://{host}:{upstream.port}/", [], b"", connect=5, total=5)
+            await engine.send("GET", "/", [], b"", deadline=soon())
         assert upstream.connections == 0
-    await engine.aclose()
+        await engine.aclose()
 
 
 @pytest.mark.parametrize("host", ["0x7f000001", "0x7f.1"])
 async def test_an_address_in_disguise_is_never_connected_to(host: str) -> None:
     """C-8: spellings that only a C library understands."""
-    engine = AiohttpEngine()
     async with wire() as upstream:
+        engine = AiohttpEngine(f"http://{host}:{upstream.port}")
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
-            await engine.send("GET", f"http://{host}:{upstream.port}/", [], b"", connect=5, total=5)
+            await engine.send("GET", "/", [], b"", deadline=soon())
         assert upstream.connections == 0
-    await engine.aclose()
+        await engine.aclose()
 
 
 async def test_an_internal_connector_is_still_kept_from_metadata() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.outbound.engine import AiohttpEngine
 from gateway.testing.secrecy import disguises
-from tests.doorway import CANARY, doorway
+from tests.doorway import CANARY, doorway, soon
 from tests.misbehaving import Act, close, hang, reply, reset, say, wire
 
 pytestmark = pytest.mark.anyio
@@ -142,21 +142,12 @@ async def test_a_refusal_is_looked_through_once_more_when_it_was_parsed() -> Non
 @pytest.mark.parametrize("act", [close, reset, hang, say(b"SSH-2.0\r\n\r\n")])
 async def test_the_engine_hands_on_no_frame_that_holds_the_signature(act: Act) -> None:
     """C-5: neither its own exception nor any it hangs on, whoever else may call it."""
-    engine = AiohttpEngine(internal=True)
     async with wire(act) as upstream:
-        ended = await outcome(
-            engine.send(
-                "POST",
-                f"http://127.0.0.1:{upstream.port}/",
-                [("X-Api-Key", CANARY)],
-                b"{}",
-                connect=0.3,
-                total=0.3,
-            )
-        )
+        engine = AiohttpEngine(f"http://127.0.0.1:{upstream.port}", internal=True)
+        ended = await outcome(engine.send("POST", "/", [("X-Api-Key", CANARY)], b"{}", deadline=soon(0.3)))
         assert isinstance(ended, httpx.TransportError)
         assert_clean("the engine's exception", everything_of(ended))
-    await engine.aclose()
+        await engine.aclose()
 
 
 async def test_a_cancelled_call_leaves_no_credential_in_its_frames() -> None:
