@@ -3,29 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from gateway.model import BudgetCharge, TaskLimits
+from gateway.connector import Tool
+from gateway.model import BudgetCharge, Principal, TaskLimits
 from gateway.policy.document import Budgets, PrincipalBudget, TaskBudget, ToolBudget
 from gateway.policy.inquiry import Inquiry
 from gateway.policy.notation import spoken, unit_of
 
 
-def charges(
-    inquiry: Inquiry, wholes: Iterable[Budgets], own: Iterable[tuple[str, ToolBudget]]
-) -> tuple[BudgetCharge, ...]:
-    """What the call is charged: to the budgets over all tools, and to those of its own tool.
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What each call of one tool by one principal costs against one budget; its task and its arguments are open."""
+
+    whose: str
+    """The beginning of the budget's name; of a task's budget, up to the task's id."""
+    of_task: bool
+    what: str
+    """The rest of the name."""
+    field: str | None
+    """The argument that is the amount; None: each call counts 1."""
+    limit: int
+    window: int | None
+    unit: str
+
+
+def prices(
+    principal: Principal, tool: Tool, wholes: Iterable[Budgets], own: Iterable[tuple[str, ToolBudget]]
+) -> tuple[Price, ...]:
+    """What a call costs: against the budgets over all tools, and against those of its own tool.
 
     Policies share the counters over all tools, and the smallest limit counts.
+    """
+    strictest: dict[tuple[str, str], Price] = {}
+    for price in (*_over_all_tools(principal, tool, wholes), *_of_tool(principal, tool, own)):
+        budget = price.whose, price.what
+        known = strictest.get(budget)
+        if known is None or price.limit < known.limit:
+            strictest[budget] = price
+    return tuple(strictest[budget] for budget in sorted(strictest))
+
+
+def charges(inquiry: Inquiry, prices: Iterable[Price]) -> tuple[BudgetCharge, ...]:
+    """What this call is charged.
 
     Raises:
         ValueError: when an amount is no whole number of at least 0, which would refill a budget.
     """
-    strictest: dict[str, BudgetCharge] = {}
-    for charge in (*_over_all_tools(inquiry, wholes), *_of_tool(inquiry, own)):
-        known = strictest.get(charge.budget)
-        if known is None or charge.limit < known.limit:
-            strictest[charge.budget] = charge
-    return tuple(strictest[name] for name in sorted(strictest))
+    task = escaped(inquiry.task_id)
+    return tuple(
+        BudgetCharge(
+            f"{price.whose}{task if price.of_task else ''}{price.what}",
+            1 if price.field is None else _amount(inquiry, price.field),
+            price.limit,
+            price.window,
+            price.unit,
+        )
+        for price in prices
+    )
 
 
 def limits(wholes: Iterable[Budgets]) -> TaskLimits:
@@ -34,49 +69,50 @@ def limits(wholes: Iterable[Budgets]) -> TaskLimits:
     return TaskLimits(min(given, default=None))
 
 
-def owner(inquiry: Inquiry, per: str) -> str:
+def _owner(principal: Principal, per: str) -> str:
     """Whose budget it is, so written that no two owners share a name, whatever their ids contain."""
-    tenant = escaped(inquiry.principal.tenant)
+    tenant = escaped(principal.tenant)
     match per:
         case "principal":
-            return f"principal:{tenant}/{escaped(inquiry.principal.id)}"
+            return f"principal:{tenant}/{escaped(principal.id)}"
         case "task":
-            return f"task:{tenant}/{escaped(inquiry.task_id)}"
+            return f"task:{tenant}/"
         case _:
             return f"tenant:{tenant}"
 
 
-def _over_all_tools(inquiry: Inquiry, wholes: Iterable[Budgets]) -> Iterator[BudgetCharge]:
+def _over_all_tools(principal: Principal, tool: Tool, wholes: Iterable[Budgets]) -> Iterator[Price]:
     for whole in wholes:
         if whole.task:
-            yield from _whole(inquiry, whole.task, owner(inquiry, "task"), None)
+            yield from _whole(principal, tool, whole.task, None)
         if whole.principal:
-            window = whole.principal.window
-            yield from _whole(inquiry, whole.principal, owner(inquiry, "principal"), window)
+            yield from _whole(principal, tool, whole.principal, whole.principal.window)
 
 
 def _whole(
-    inquiry: Inquiry, budget: TaskBudget | PrincipalBudget, whose: str, window: int | None
-) -> Iterator[BudgetCharge]:
-    suffix = "" if window is None else f"/{spoken(window)}"
+    principal: Principal, tool: Tool, budget: TaskBudget | PrincipalBudget, window: int | None
+) -> Iterator[Price]:
+    of_task = isinstance(budget, TaskBudget)
+    whose = _owner(principal, "task" if of_task else "principal")
+    suffix = _per(window)
     if budget.tool_calls is not None:
-        yield BudgetCharge(f"{whose}/tool_calls{suffix}", 1, budget.tool_calls, window, "calls")
-    tool = inquiry.tool
-    if budget.spend is not None and tool.spend is not None and tool.currency == budget.spend.currency:
-        amount = _amount(inquiry, tool.spend)
-        name = f"{whose}/spend/{tool.currency}{suffix}"
-        yield BudgetCharge(name, amount, budget.spend.minor, window, budget.spend.unit)
+        yield Price(whose, of_task, f"/tool_calls{suffix}", None, budget.tool_calls, window, "calls")
+    spend = budget.spend
+    if spend is not None and tool.spend is not None and tool.currency == spend.currency:
+        yield Price(whose, of_task, f"/spend/{tool.currency}{suffix}", tool.spend, spend.minor, window, spend.unit)
 
 
-def _of_tool(inquiry: Inquiry, own: Iterable[tuple[str, ToolBudget]]) -> Iterator[BudgetCharge]:
+def _of_tool(principal: Principal, tool: Tool, own: Iterable[tuple[str, ToolBudget]]) -> Iterator[Price]:
     for policy, budget in own:
-        tool = inquiry.tool
+        whose = f"{policy}/{tool.name}/{_owner(principal, budget.per)}"
         field = budget.sum
-        suffix = "" if budget.window is None else f"/{spoken(budget.window)}"
-        name = f"{policy}/{tool.name}/{owner(inquiry, budget.per)}/{field or 'calls'}{suffix}"
-        amount = 1 if field is None else _amount(inquiry, field)
         unit = "calls" if field is None else unit_of(tool.currency) if field == tool.spend and tool.currency else field
-        yield BudgetCharge(name, amount, budget.at_most, budget.window, unit)
+        what = f"/{field or 'calls'}{_per(budget.window)}"
+        yield Price(whose, budget.per == "task", what, field, budget.at_most, budget.window, unit)
+
+
+def _per(window: int | None) -> str:
+    return "" if window is None else f"/{spoken(window)}"
 
 
 def _amount(inquiry: Inquiry, field: str) -> int:

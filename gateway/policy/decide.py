@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 
@@ -12,6 +12,7 @@ from gateway.connector import Tool
 from gateway.documents import Document
 from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Rate, RuleRef, Verdict
 from gateway.policy import budgets
+from gateway.policy.budgets import Price
 from gateway.policy.clauses import Clause, clauses, covers, matcher
 from gateway.policy.document import Budgets, PolicyDocument, ToolBudget
 from gateway.policy.inquiry import Inquiry
@@ -21,6 +22,8 @@ _CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_
 
 _PRINCIPALS = 1_024
 """Principals whose tools are remembered: with a thousand tools, adding them up is no small part of a call."""
+_CASES = 8_192
+"""Principals with a tool each of which is remembered what no argument changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,17 @@ class _Say:
     own: tuple[tuple[str, ToolBudget], ...]
     rate: tuple[str, Rate] | None
     repeat_window: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What all policies together have to say about one principal and one tool, before they see an argument."""
+
+    unbitten: Decision
+    """Of a call that no clause bites, its charges left out."""
+    clauses: tuple[Clause, ...]
+    prices: tuple[Price, ...]
+    rates: tuple[tuple[str, Rate], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +71,12 @@ class Policy:
         self.documents = tuple(sorted(documents, key=lambda document: document.value.policy))
         self.hash: str = sha256(canonical.dumps([document.tree for document in self.documents])).hexdigest()
         """SHA-256 over the canonical content of all policies; neither comments nor file names change it."""
+        self._tools = tools
         self._says = {name: tuple(_say(document, tool) for document in self.documents) for name, tool in tools.items()}
         self._reaches = tuple(_reach(document, tools) for document in self.documents)
         self.visible = lru_cache(maxsize=_PRINCIPALS)(self._visible)
         """The tools that a principal may call at all: granted by a policy, and not denied outright by any."""
+        self._case = lru_cache(maxsize=_CASES)(self._case_of)
 
     def decide(self, inquiry: Inquiry) -> Decision:
         """What the policies say of a call. Never raises: what cannot be evaluated is denied."""
@@ -79,46 +95,56 @@ class Policy:
 
     def rates(self, principal: Principal, tool_name: str) -> tuple[tuple[str, Rate], ...]:
         """(stable counter name, rate) for each rate that bounds this principal's attempts at this tool."""
-        tenant, own = budgets.escaped(principal.tenant), budgets.escaped(principal.id)
-        return tuple(
-            (f"{say.rate[0]}/principal:{tenant}/{own}", say.rate[1])
-            for say in self._says.get(tool_name, ())
-            if say.rate and say.applies(principal)
-        )
+        return self._case(principal, tool_name).rates
 
     def _decide(self, inquiry: Inquiry) -> Decision:
-        name = inquiry.tool.name
-        says = [say for say in self._says.get(name, ()) if say.applies(inquiry.principal)]
-        bitten = [clause for say in says for clause in say.clauses if clause.bites(inquiry)]
+        case = self._case(inquiry.principal, inquiry.tool.name)
+        decision = case.unbitten
+        if bitten := [clause for clause in case.clauses if clause.bites(inquiry)]:
+            if denials := [clause for clause in bitten if clause.ref.verdict is Verdict.DENY]:
+                return self._denied(denials)
+            if decision.verdict is not Verdict.DENY:
+                decision = _held(decision, bitten)
+        if decision.verdict is Verdict.DENY or not case.prices:
+            return decision
+        return replace(decision, charges=budgets.charges(inquiry, case.prices))
+
+    def _case_of(self, principal: Principal, tool_name: str) -> _Case:
+        says = [say for say in self._says.get(tool_name, ()) if say.applies(principal)]
+        tenant, own = budgets.escaped(principal.tenant), budgets.escaped(principal.id)
+        return _Case(
+            unbitten=self._unbitten(principal, tool_name, says),
+            clauses=tuple(clause for say in says for clause in say.clauses),
+            prices=self._prices(principal, tool_name, says),
+            rates=tuple((f"{say.rate[0]}/principal:{tenant}/{own}", say.rate[1]) for say in says if say.rate),
+        )
+
+    def _unbitten(self, principal: Principal, tool_name: str, says: Sequence[_Say]) -> Decision:
         grants = [say.grant for say in says if say.grant]
-        if denials := [clause for clause in bitten if clause.ref.verdict is Verdict.DENY]:
-            code = min((clause.code for clause in denials), key=_CODES.__getitem__)
-            told = denials if code != "not_permitted" else [clause for clause in denials if clause.code == code]
-            return self._verdict(
-                Verdict.DENY, code, _rules(told), f"Policy does not allow this call: {_because(told)}."
-            )
         if not grants:
-            message = f"No policy lets {inquiry.principal.id} call {name}."
+            message = f"No policy lets {principal.id} call {tool_name}."
             return self._verdict(Verdict.DENY, "not_permitted", (), message)
-        verdict, code, message = Verdict.ALLOW, "allowed", "Policy allows this call."
-        rules, approval = tuple(sorted(grants, key=_by_name)), None
-        if bitten:
-            approval = _combined([clause.approval for clause in bitten])
-            verdict, code, rules = Verdict.HOLD, "approval_needed", _rules(bitten)
-            message = f"This call waits for approval by {_approvers(approval)}: {_because(bitten)}."
         wholes = [say.whole for say in says if say.whole]
         return Decision(
-            verdict=verdict,
-            code=code,
-            message=message,
-            rules=rules,
+            verdict=Verdict.ALLOW,
+            code="allowed",
+            message="Policy allows this call.",
+            rules=tuple(sorted(grants, key=_by_name)),
             policy_hash=self.hash,
-            approval=approval,
-            charges=budgets.charges(inquiry, wholes, [own for say in says for own in say.own]),
             limits=budgets.limits(wholes),
             repeat_window=max((say.repeat_window for say in says if say.repeat_window), default=None),
             on_exceeded=min((whole.on_exceeded for whole in wholes if whole.on_exceeded), default=None),
         )
+
+    def _prices(self, principal: Principal, tool_name: str, says: Sequence[_Say]) -> tuple[Price, ...]:
+        wholes = [say.whole for say in says if say.whole]
+        own = [budget for say in says for budget in say.own]
+        return budgets.prices(principal, self._tools[tool_name], wholes, own) if says else ()
+
+    def _denied(self, denials: Sequence[Clause]) -> Decision:
+        code = min((clause.code for clause in denials), key=_CODES.__getitem__)
+        told = denials if code != "not_permitted" else [clause for clause in denials if clause.code == code]
+        return self._verdict(Verdict.DENY, code, _rules(told), f"Policy does not allow this call: {_because(told)}.")
 
     def _verdict(self, verdict: Verdict, code: str, rules: tuple[RuleRef, ...], message: str) -> Decision:
         return Decision(verdict, code, message, rules, self.hash)
@@ -151,6 +177,18 @@ def _reach(document: Document[PolicyDocument], tools: Mapping[str, Tool]) -> _Re
         applies=matcher(policy.applies_to),
         granted=frozenset(tool for tool in policy.tools if policy.grants(tool)),
         denied=((frozenset(tool for tool, entry in policy.tools.items() if entry == "deny"), None), *outright),
+    )
+
+
+def _held(granted: Decision, bitten: Sequence[Clause]) -> Decision:
+    approval = _combined([clause.approval for clause in bitten])
+    return replace(
+        granted,
+        verdict=Verdict.HOLD,
+        code="approval_needed",
+        message=f"This call waits for approval by {_approvers(approval)}: {_because(bitten)}.",
+        rules=_rules(bitten),
+        approval=approval,
     )
 
 

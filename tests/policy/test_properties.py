@@ -123,6 +123,13 @@ def test_order_never_changes_the_decision(drawn: list[Any], inquiry: Inquiry, sh
     assert essence(build(drawn).decide(inquiry)) == essence(build(drawn, shuffle=shuffle).decide(inquiry))
 
 
+@given(files, st.lists(calls, min_size=2, max_size=6))
+def test_what_was_decided_before_never_changes_the_decision(drawn: list[Any], inquiries: list[Inquiry]) -> None:
+    """What a policy remembers of a principal and a tool is nobody else's, and holds nothing of a call."""
+    asked_often = build(drawn)
+    assert [asked_often.decide(inquiry) for inquiry in inquiries] == [build(drawn).decide(one) for one in inquiries]
+
+
 @given(files, calls, rules)
 def test_another_rule_never_loosens_the_decision(
     drawn: list[Any], inquiry: Inquiry, extra: list[dict[str, Any]]
