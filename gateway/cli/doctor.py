@@ -109,11 +109,21 @@ def _database(home: Home) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"{len(keys)} active.")
     else:
         yield Finding("keys", "warn", "Nobody has an active key.", "Run `holdgate keys create NAME`.")
+    yield from _stdio(home, {key.principal for key in keys})
     for stop in stops:
         what = f"{stop.scope} {stop.target}".rstrip()
         yield Finding("switches", "warn", f"Stopped: {what}, because: {stop.because}", f"`holdgate resume {what}`")
     for row in unknown:
         yield Finding("outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate resolve`.")
+
+
+def _stdio(home: Home, with_keys: set[str]) -> Iterator[Finding]:
+    name = home.settings.stdio_principal
+    if name in with_keys:
+        yield Finding("stdio", "ok", f"`serve --stdio` acts for {name}.")
+    elif "stdio_principal" in home.settings.model_fields_set:
+        remedy = f"Run `holdgate keys create {name}`, or name another under `stdio_principal`."
+        yield Finding("stdio", "warn", f"`serve --stdio` would act for {name}, who has no active key.", remedy)
 
 
 def _clock(last_line: str | None, now: int) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def create(
     with opened_store(home) as store:
         by = acting(home, store, as_name)
 
-        def make(tx: Transaction) -> tuple[Principal, str]:
+        def make(tx: Transaction) -> tuple[Principal, str, list[str]]:
             before = tx.people.get(tenant, name)
             groups = frozenset(group) if group else (before.groups if before else frozenset())
             roles = frozenset(role) if role else (before.roles if before else frozenset({Role.CALLER}))
@@ -74,9 +74,11 @@ def create(
                 _check_owner(wanted, tx)
                 tx.people.put(wanted)
                 tx.ledger.append(Event.KEY, change="principal", by=by, **_described(wanted))
-            return wanted, create_key(tx, wanted, by=by, days=days)
+            return wanted, create_key(tx, wanted, by=by, days=days), _changes(before, wanted)
 
-        principal, token = store.transact(make)
+        principal, token, changes = store.transact(make)
+    for change in changes:
+        typer.echo(f"Changed {name}: {change}.", err=True)
     kept = str(keep_key(home, name, token)) if keep else None
     if json_output:
         emit({**_described(principal), "id": token.split("_")[1], "key": None if kept else token, "kept": kept})
@@ -85,6 +87,18 @@ def create(
     else:
         say(token)
         typer.echo("This key is shown once. Hand it over by a safe way; only its hash is stored.", err=True)
+
+
+def _changes(before: Principal | None, after: Principal) -> list[str]:
+    """What is other than it was: who meant a new key only should see that a person changed, too."""
+    if before is None:
+        return []
+    old, new = _described(before), _described(after)
+    return [f"{what} was {_shown(old[what])} and is {_shown(new[what])}" for what in new if old[what] != new[what]]
+
+
+def _shown(value: object) -> str:
+    return (", ".join(value) if isinstance(value, list) else str(value or "")) or "none"
 
 
 def _check_duties(principal: Principal) -> None:

@@ -153,6 +153,19 @@ def verify(
     raise typer.Exit(int(report.verdict))
 
 
+@app.command("key")
+def key(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Print the public key of the checkpoints. Others check their signatures with it, as of C2SP signed notes."""
+    from gateway.cli.output import emit, say
+    from gateway.ledger.checkpoint import verifier
+
+    public = verifier(keyring_of(Invocation.of(ctx).home()).checkpoint_key.public_key())
+    if json_output:
+        emit({"verifier": public})
+    else:
+        say(public)
+
+
 def _after(seen: int, tenant: str, tx: Transaction) -> list[LedgerLine]:
     return list(tx.ledger.lines(after=seen, tenant=tenant))
 

@@ -59,6 +59,12 @@ def sign(checkpoint: Checkpoint, writer: str, key: Ed25519PrivateKey) -> str:
     return f"{text}\n{_DASH} {ORIGIN} {signature}\n"
 
 
+def verifier(key: Ed25519PublicKey) -> str:
+    """The public key as C2SP writes a note's verifier: name, id and key; what signed-note tools take."""
+    encoded = base64.b64encode(_ED25519 + _raw(key)).decode()
+    return f"{ORIGIN}+{_key_id(key).hex()}+{encoded}"
+
+
 def read(note: str, key: Ed25519PublicKey) -> Checkpoint | None:
     """What a note says, if its signature and its root are good."""
     text, separator, signature_line = note.partition(f"\n\n{_DASH} {ORIGIN} ")
@@ -123,5 +129,8 @@ class Checkpointer:
 
 
 def _key_id(key: Ed25519PublicKey) -> bytes:
-    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return hashlib.sha256(ORIGIN.encode() + b"\n" + _ED25519 + raw).digest()[:4]
+    return hashlib.sha256(ORIGIN.encode() + b"\n" + _ED25519 + _raw(key)).digest()[:4]
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)

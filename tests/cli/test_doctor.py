@@ -83,3 +83,16 @@ def test_another_program_is_not_taken_for_a_gateway(home: Path, holdgate: Holdga
     for other in (somebody_else, no_http):
         with other(port):
             assert server(holdgate) == ("fail", f"What answers at http://127.0.0.1:{port}/readyz is no Holdgate.")
+
+
+def test_whom_stdio_acts_for_must_be_somebody(home: Path, holdgate: Holdgate) -> None:
+    """A name without an active key under `stdio_principal` shows before a client's first start fails."""
+
+    def stdio() -> tuple[str, str]:
+        (found,) = (finding for finding in holdgate("doctor", "--json").json if finding["check"] == "stdio")
+        return found["verdict"], found["message"]
+
+    assert stdio() == ("ok", "`serve --stdio` acts for support-agent.")
+    settings = home / "holdgate.yaml"
+    settings.write_text(settings.read_text().replace("stdio_principal: support-agent", "stdio_principal: nobody"))
+    assert stdio() == ("warn", "`serve --stdio` would act for nobody, who has no active key.")

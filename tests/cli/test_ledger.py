@@ -152,6 +152,18 @@ def test_duties_are_kept_apart(holdgate: Holdgate) -> None:
     assert changes == ["principal", "created"]
 
 
+def test_a_new_key_tells_what_it_changed_of_its_principal(holdgate: Holdgate) -> None:
+    """Options that change somebody who was there are told, each with what it was; a key alone changes nobody."""
+    made = holdgate("keys", "create", "clerk", "--group", "billing")
+    assert "Changed" not in made.err
+    assert "Changed" not in holdgate("keys", "create", "clerk").err
+    revoked = made.out.strip().split("_")[1]
+    assert holdgate("keys", "revoke", revoked).code == 0
+    told = holdgate("keys", "create", "clerk", "--kind", "human", "--group", "finance").err
+    assert "Changed clerk: kind was agent and is human." in told
+    assert "Changed clerk: groups was billing and is finance." in told
+
+
 def test_an_owner_is_somebody(holdgate: Holdgate) -> None:
     """A misspelled owner would leave the true one free to approve what the agent asks for (H-5)."""
     holdgate("keys", "create", "mina", "--kind", "human", "--role", "approver")

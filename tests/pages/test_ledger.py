@@ -9,6 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.ledger.checkpoint import verifier
 from gateway.ledger.verify import Integrity
 from gateway.model import Event
 from tests.pages.conftest import Played
@@ -51,6 +54,11 @@ def test_an_auditor_reads_and_checks_the_ledger_as_the_page_says(after_quickstar
     assert {fact for line in lines for fact in line} - {"hash"} <= FACTS
     (program,) = PAGE.blocks("python")
     assert f"{len(lines)} lines, ending with {lines[-1]['hash']}" in check(program, export.parent).stdout
+    key = export.parent / "ledger.key"
+    ours, others = key.read_text(), verifier(Ed25519PrivateKey.generate().public_key())
+    key.write_text(others)
+    assert "InvalidSignature" in check(program, export.parent).stderr
+    key.write_text(ours)
     export.write_text(export.read_text().replace("fiona", "olivia"))
     assert "AssertionError" in check(program, export.parent).stderr
 
