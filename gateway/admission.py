@@ -320,7 +320,7 @@ class Admission:
             fence=fence,
             intent=line_hash,
             again=again,
-        ).sealed()
+        ).minted()
 
     def _lease(self, tx: Transaction, action: Action) -> int:
         return tx.now + int((action.tool.timeout + _LEASE_MARGIN) * 1000)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-import os
 import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -332,16 +330,13 @@ class Decision:
     """What the agent is told to do when a budget is used up, e.g. `handoff_to_human`."""
 
 
-_SEAL = os.urandom(32)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Permit:
     """The right to make one action's outbound calls. Minted only by the transaction that writes the intent line.
 
-    No ledger line, no permit; no permit, no credential. The seal is keyed with bytes that never leave this
-    process, so a permit can be neither invented by hand nor replayed from disk. It guards against honest
-    mistakes in our own code, and is no sandbox against hostile code in this process.
+    No ledger line, no permit; no permit, no credential. What counts is the very object that was minted, and not what
+    it says: a permit can be neither invented by hand, nor copied with a field changed, nor read from disk. That guards
+    against honest mistakes in our own code, and is no sandbox against hostile code in this process.
     """
 
     action_id: str
@@ -357,20 +352,18 @@ class Permit:
     """Hash of the intent line."""
     again: bool = False
     """Whether an earlier sending may have happened, so that no failure of this one means that nothing did (I-8)."""
-    seal: bytes = b""
 
-    def sealed(self) -> Permit:
-        """This permit with its seal; called where the intent line is written, and nowhere else."""
-        return replace(self, seal=self._mac())
+    def minted(self) -> Permit:
+        """This permit, which counts from now on; called where the intent line is written, and nowhere else."""
+        _MINTED.add(self)
+        return self
 
     def vouched(self) -> bool:
         """Whether this process minted it."""
-        return hmac.compare_digest(self.seal, self._mac())
+        return self in _MINTED
 
-    def _mac(self) -> bytes:
-        parts = (self.action_id, self.tool, self.mode, str(self.reads_only), self.credential or "", self.upstream_key)
-        which = (str(self.fence), self.intent, str(self.again))
-        return blake2b("\0".join((*parts, *which)).encode(), key=_SEAL, digest_size=32).digest()
+
+_MINTED: Final[WeakSet[Permit]] = WeakSet()
 
 
 class Status(StrEnum):

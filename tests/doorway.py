@@ -51,7 +51,7 @@ class Doorway:
     logged: list[str]
 
     def permit(self, tool: Tool, **changed: Any) -> Permit:
-        """A sealed permit for `tool`, as admission mints it."""
+        """A permit for `tool`, as admission mints it."""
         fields: dict[str, Any] = {
             "action_id": "act_" + "0" * 32,
             "tool": tool.name,
@@ -62,7 +62,7 @@ class Doorway:
             "fence": 1,
             "intent": "0" * 64,
         }
-        return Permit(**{**fields, **changed}).sealed()
+        return Permit(**{**fields, **changed}).minted()
 
     def write(self, *, seconds: float = 5.0, **changed: Any) -> GatedUpstream:
         """The upstream of one admitted write."""

@@ -232,7 +232,7 @@ def test_secrets_are_exposed_in_three_places() -> None:
 def test_only_admission_makes_a_permit() -> None:
     """I-6: no ledger line, no permit. Only the transaction that writes the line makes one and vouches for it."""
     assert calls("Permit", attribute=False) == {"gateway.admission"}
-    assert calls("sealed", attribute=True) == {"gateway.admission"}
+    assert calls("minted", attribute=True) == {"gateway.admission"}
 
 
 def test_a_long_file_has_its_reason() -> None:

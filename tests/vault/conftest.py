@@ -84,7 +84,7 @@ def permit() -> Callable[[str | None], Permit]:
             upstream_key="key",
             fence=1,
             intent="hash",
-        ).sealed()
+        ).minted()
 
     return mint
 
