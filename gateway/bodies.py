@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic_core import to_json
@@ -15,11 +14,12 @@ from pydantic_core import to_json
 from gateway.errors import HoldgateError
 from gateway.keyring import Keyring
 from gateway.store.transaction import Transaction
+from gateway.values import value
 
 Kind = Literal["arguments", "context", "outcome", "question"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Body:
     """A sealed body that is not stored yet: sealing wants no transaction, and should hold up none."""
 

@@ -1,4 +1,4 @@
-"""The nouns of a governed call: frozen values that every room shares. Imports nothing of ours."""
+"""The nouns of a governed call: values that every room shares. Imports nothing of ours but how to make one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
+
+from gateway.values import value
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -78,7 +80,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Principal:
     """Who calls, as established by a credential and never by what the client says of itself."""
 
@@ -95,7 +97,7 @@ class Principal:
     """The API key that was presented; re-checked by the transaction that admits."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Carried:
     """What rode on a call beside its arguments. Claims: recorded, never trusted to widen a right."""
 
@@ -111,7 +113,7 @@ class Carried:
     """For the ledger: client name, model, turn id … each at most 200 characters."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Call:
     """A call as it arrived: authenticated, its JSON bounded, nothing else known about it."""
 
@@ -129,7 +131,7 @@ class Call:
     """What the client answered, by the question's name, as MCP spells it; None where it would not. Untrusted."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Task:
     """The piece of work a call belongs to (semantics.md I-16)."""
 
@@ -143,7 +145,7 @@ class Task:
         return self.source in ("implicit", "session")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Key:
     """The scope key of a write (semantics.md I-2..I-4)."""
 
@@ -163,7 +165,7 @@ class Key:
         return self.source in ("meta", "header", "argument")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Action:
     """A call whose tool is known and whose arguments are valid: the unit that is decided, held and run."""
 
@@ -204,7 +206,7 @@ class Action:
         return self.key.source if self.key else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """What a call ended with instead of an answer."""
 
@@ -216,7 +218,7 @@ class Asked:
     """How often the call has asked, this time included."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resumed:
     """A call that goes on after a question: from its start, with the answers so far."""
 
@@ -228,7 +230,7 @@ class Resumed:
     """HMAC of the answers: they can be told apart on the ledger, and not read."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """A finished read that a write cites, as the ledger knows it (semantics.md E-1)."""
 
@@ -249,7 +251,7 @@ class Verdict(StrEnum):
     DENY = "deny"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RuleRef:
     """A rule that made a decision, so that it can be found in its file."""
 
@@ -260,7 +262,7 @@ class RuleRef:
     because: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApprovalFactor:
     """So many humans out of these groups."""
 
@@ -268,7 +270,7 @@ class ApprovalFactor:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApprovalTerms:
     """Who must approve, and for how long the question and the answer stand (semantics.md H-5, H-6)."""
 
@@ -279,7 +281,7 @@ class ApprovalTerms:
     """Seconds an approval may wait for its execution."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rate:
     """So many attempts per period."""
 
@@ -287,7 +289,7 @@ class Rate:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BudgetCharge:
     """What one call costs against one budget (semantics.md R-5)."""
 
@@ -301,7 +303,7 @@ class BudgetCharge:
     """`calls`, or a currency and its minor unit such as `USD cents`, or the summed argument's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TaskLimits:
     """What a whole task may use up."""
 
@@ -309,7 +311,7 @@ class TaskLimits:
     """Seconds since the task's first call."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What policy says of one action, and the rules that made it say so."""
 
@@ -395,7 +397,7 @@ class Retry(StrEnum):
     """Do not call again."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """The one answer to a call, before `tools.envelope` gives it the wire's shape."""
 
@@ -445,7 +447,7 @@ class State(StrEnum):
         return self in (State.SUCCEEDED, State.FAILED, State.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ended:
     """How an action ended, before it is recorded."""
 
@@ -500,7 +502,7 @@ class Event(StrEnum):
     WRITER_CLOSE = "WRITER_CLOSE"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shown:
     """A preview as it was shown: what an approval is bound to (semantics.md H-1, H-4)."""
 
@@ -512,7 +514,7 @@ class Shown:
     """SHA-256 of the changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LedgerLine:
     """One line of the ledger, as stored: `hash` = SHA-256 of `text`, and `text` contains the previous hash."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.connector import Output, Tool
 from gateway.content import fits, spelled, text_size
 from gateway.model import Surface
 from gateway.tool import content_of
+from gateway.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Returned:
     """The two halves of an answer."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.connector import Tool
 from gateway.model import Evidence, Principal
+from gateway.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Inquiry:
     """May this principal make this call? Complete: a decision looks at nothing else, not even at a clock."""
 

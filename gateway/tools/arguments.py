@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -15,6 +14,7 @@ from gateway.connector import Tool
 from gateway.errors import Refusal
 from gateway.model import ID_PATTERN, Call, Carried, Mode
 from gateway.tools.published import CONTROLS, MAX_EVIDENCE, MAX_KEY, MAX_REASON, MIN_KEY
+from gateway.values import value
 
 ExplicitKey: TypeAlias = tuple[str, str]
 """Where the key came from (meta, header, argument or natural) and its text."""
@@ -27,7 +27,7 @@ _EXACT_INTEGER: Final = (1 << 53) - 1
 Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved:
     """A call whose tool is known and whose arguments are valid."""
 
