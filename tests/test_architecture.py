@@ -90,7 +90,10 @@ MAY_IMPORT = {
 }
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
-_MCP = "mcp_server|context|direct|lists|resources_prompts|subscriptions|pages|telemetry|sessions|notices|questions"
+_MCP = (
+    "mcp_server|context|direct|well_formed|lists|resources_prompts|subscriptions|pages|telemetry|sessions|notices"
+    "|questions"
+)
 
 HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from gateway.connector import Tool
 from gateway.errors import Refusal
@@ -76,7 +77,7 @@ def validate(model: type[Model], tool: str, arguments: Mapping[str, Any]) -> Mod
         Refusal: `invalid_arguments`, naming each wrong argument and what was expected, never its value.
     """
     try:
-        return model.model_validate_json(json.dumps(arguments), strict=True)
+        return model.model_validate_json(_as_json(arguments), strict=True)
     except ValidationError as error:
         complaints = error.errors(include_url=False, include_input=False, include_context=False)
     known = [field.alias or name for name, field in model.model_fields.items()]
@@ -85,6 +86,13 @@ def validate(model: type[Model], tool: str, arguments: Mapping[str, Any]) -> Mod
     said = [_complaint(str(complaint["type"]), complaint["loc"], complaint["msg"], known) for complaint in told]
     more = f" And {len(complaints) - len(told)} more." if len(complaints) > len(told) else ""
     raise _invalid(tool, " ".join(said) + more)
+
+
+def _as_json(arguments: Mapping[str, Any]) -> str | bytes:
+    try:
+        return to_json(arguments)
+    except PydanticSerializationError:
+        return json.dumps(arguments)  # in which the model finds half of a surrogate pair, and says so
 
 
 def _complaint(kind: str, location: Iterable[str | int], message: str, known: list[str]) -> str:

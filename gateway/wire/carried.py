@@ -68,6 +68,8 @@ def _key(value: Any) -> str | None:
 
 
 def _line(value: Any) -> str | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     text = str(value)[:_MAX_CLAIM]
@@ -83,8 +85,8 @@ def _expanded(value: str | None) -> str | None:
 
 def _claims(meta: Mapping[str, Any], headers: Mapping[str, str], client: Mapping[str, Any]) -> dict[str, str]:
     info = meta.get(_CLIENT_INFO)
-    known = info if isinstance(info, Mapping) else client
-    turn = _codex_turn(meta.get(_CODEX_TURN))
+    known = info if isinstance(info, dict) else client
+    turn = _codex_turn(meta[_CODEX_TURN]) if _CODEX_TURN in meta else {}
     claims = {
         "client": known.get("name"),
         "client_version": known.get("version"),
@@ -94,7 +96,7 @@ def _claims(meta: Mapping[str, Any], headers: Mapping[str, str], client: Mapping
         "model": turn.get("model"),
         "traceparent": meta.get("traceparent") or headers.get("traceparent"),
     }
-    return {name: line for name, value in claims.items() if (line := _line(value))}
+    return {name: line for name, value in claims.items() if value is not None and (line := _line(value))}
 
 
 def _codex_turn(value: Any) -> Mapping[str, Any]:
@@ -104,4 +106,4 @@ def _codex_turn(value: Any) -> Mapping[str, Any]:
             value = loads(value.encode("utf-8", "replace"))
         except BadJson:
             return {}
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}

@@ -15,13 +15,12 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
-from mcp.types.methods import validate_client_request
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.types import Receive, Send
 
@@ -37,13 +36,15 @@ from gateway.wire.http_answers import Answer, raw_answer
 from gateway.wire.json_rpc import INVALID_PARAMS
 from gateway.wire.lists import ToolList
 from gateway.wire.signs_of_life import STEP, still_working
+from gateway.wire.well_formed import well_formed
 
 _CALL: Final = "tools/call"
 _LIST: Final = "tools/list"
 _VERSION: Final = "mcp-protocol-version"
 _ROUTING: Final = (_VERSION, "mcp-method", "mcp-name", "accept", "content-type")
 _PARAMS: Final = {_CALL: frozenset({"name", "arguments", "_meta"}), _LIST: frozenset({"_meta"})}
-_ACCEPTED: Final = frozenset({"application/json", "text/event-stream"})
+_JSON: Final = "application/json"
+_ACCEPTED: Final = frozenset({_JSON, "text/event-stream"})
 _SILENCE: Final = 15.0
 """Seconds after which an answer begins as a stream with signs of life in it: proxies cut silent connections."""
 _STREAM: Final = [
@@ -120,9 +121,7 @@ class Direct:
         route = classify_inbound_request(message, headers=values)
         if not isinstance(route, InboundModernRoute):
             return None
-        try:
-            validate_client_request(method, route.protocol_version, params)
-        except ValidationError:
+        if not well_formed(method, route.protocol_version, params):
             return None
         if method == _LIST:
             return PlainList(id, route.protocol_version, params["_meta"])
@@ -276,5 +275,9 @@ def _event(message: bytes) -> bytes:
 
 
 def _speaks_as_the_protocol_says(values: Mapping[str, str]) -> bool:
-    accepted = {kind.partition(";")[0].strip().lower() for kind in values.get("accept", "").split(",")}
-    return accepted >= _ACCEPTED and values.get("content-type", "").lower().startswith("application/json")
+    return _takes_both(values.get("accept", "")) and values.get("content-type", "").lower().startswith(_JSON)
+
+
+@lru_cache(maxsize=64)
+def _takes_both(accept: str) -> bool:
+    return {kind.partition(";")[0].strip().lower() for kind in accept.split(",")} >= _ACCEPTED

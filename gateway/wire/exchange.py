@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from gateway.model import Principal
 
@@ -48,11 +48,17 @@ async def still_there(receive: Receive) -> bool:
     Looks at what the server knows now, and waits for nothing.
     """
     await turns_of_the_loop()
-    waiting: Coroutine[Any, Any, Any] = receive()  # type: ignore[assignment] # every server's is an async function
+    message = received_already(receive)
+    return message is None or message["type"] != "http.disconnect"
+
+
+def received_already(receive: Receive) -> Message | None:
+    """What the server can say without waiting; None: nothing, and nothing is lost by having asked."""
+    asked: Coroutine[Any, Any, Message] = receive()  # type: ignore[assignment] # every server's is an async function
     try:
-        waiting.send(None)
-    except StopIteration as ended:
-        return bool(ended.value["type"] != "http.disconnect")
+        asked.send(None)
+    except StopIteration as told:
+        return cast("Message", told.value)
     finally:
-        waiting.close()
-    return True
+        asked.close()
+    return None

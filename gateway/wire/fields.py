@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +24,13 @@ class Fields:
         return None if name in self.repeated else self.values.get(name)
 
 
-def fields_of(raw: Iterable[tuple[bytes, bytes]]) -> Fields:
+def fields_of(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
     """The fields of an ASGI scope.
 
     HTTP's parser leaves blanks at the end of a value, and they are no part of it (RFC 9110, 5.5).
     """
-    values: dict[str, str] = {}
-    repeated: set[str] = set()
-    for name, value in raw:
-        key = name.decode("latin-1")
-        if key in values:
-            repeated.add(key)
-        else:
-            values[key] = value.strip(b" \t").decode("latin-1")
-    return Fields(values, frozenset(repeated))
+    values = {name.decode("latin-1"): value.strip(b" \t").decode("latin-1") for name, value in reversed(raw)}
+    if len(values) == len(raw):
+        return Fields(values, _NONE)
+    counts = Counter(name.decode("latin-1") for name, _ in raw)
+    return Fields(values, frozenset(name for name, count in counts.items() if count > 1))

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
 from starlette.types import Send
 
 from gateway.wire.json_rpc import of_http
+
+_JSON: Final = (b"content-type", b"application/json")
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,5 @@ def json_answer(status: int, value: Mapping[str, object], headers: Mapping[str, 
 
 def raw_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
     """JSON that is spelled already."""
-    own = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
-    every = {**own, **(headers or {})}
-    return Answer(status, body, tuple((name.encode(), text.encode()) for name, text in every.items()))
+    more = tuple((name.encode(), text.encode()) for name, text in headers.items()) if headers else ()
+    return Answer(status, body, (_JSON, (b"content-length", b"%d" % len(body)), _NOT_KEPT, *more))

@@ -7,20 +7,19 @@ body cap, strict JSON, and only then the protocol. A call that fails here has re
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import HoldgateError, LedgerUnavailable
 from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES, BadJson, loads
 from gateway.wire.delivery import Delivery
-from gateway.wire.exchange import EXCHANGE, Exchange
+from gateway.wire.exchange import EXCHANGE, Exchange, received_already
 from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
@@ -200,19 +199,28 @@ async def _body(fields: Fields, receive: Receive) -> bytes | Answer:
     declared = fields.values.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > MAX_BYTES:
         return _too_large()
-    body = bytearray()
-    with contextlib.suppress(TimeoutError):
+    first = received_already(receive)
+    if first is not None and first["type"] == "http.request" and not first.get("more_body", False):
+        body: bytes = first.get("body", b"")
+        return body if len(body) <= MAX_BYTES else _too_large()
+    try:
         async with asyncio.timeout(_BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return failure(400, "The client left before its body was complete.")
-                body += message.get("body", b"")
-                if len(body) > MAX_BYTES:
-                    return _too_large()
-                if not message.get("more_body", False):
-                    return bytes(body)
-    return failure(408, "The body did not arrive in time.")
+            return await _body_in_parts(first, receive)
+    except TimeoutError:
+        return failure(408, "The body did not arrive in time.")
+
+
+async def _body_in_parts(first: Message | None, receive: Receive) -> bytes | Answer:
+    body = bytearray()
+    message = first or await receive()
+    while message["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > MAX_BYTES:
+            return _too_large()
+        if not message.get("more_body", False):
+            return bytes(body)
+        message = await receive()
+    return failure(400, "The client left before its body was complete.")
 
 
 def _too_large() -> Answer:

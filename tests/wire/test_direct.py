@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from mcp.types.methods import CLIENT_REQUESTS
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from tests.shop import OUTCOMES, Shop, served
 from tests.wire.raw import BOT, call_body, exchange, request
@@ -53,6 +55,13 @@ def changed(**change: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+def without(name: str) -> bytes:
+    """A call that lacks one of its parameters."""
+    body = json.loads(call_body())
+    del body["params"][name]
+    return json.dumps(body).encode()
+
+
 @pytest.mark.parametrize("invoice", [*OUTCOMES, "broken"])
 def test_an_answer_is_the_same_as_the_apps(gateway: Shop, ports: tuple[int, int], invoice: str) -> None:
     """I-14, I-15: status, headers that matter, body, and what counts as delivered, whatever the outcome."""
@@ -74,9 +83,15 @@ def test_an_answer_is_the_same_as_the_apps(gateway: Shop, ports: tuple[int, int]
         changed(arguments=None),
         changed(arguments=[]),
         changed(name=7),
+        without("name"),
+        without("arguments"),
+        without("_meta"),
         changed(extra=1),
         changed(_meta={"progressToken": {}}),
         changed(_meta={"progressToken": 1.5}),
+        changed(_meta={"progressToken": True}),
+        changed(_meta={"io.modelcontextprotocol/logLevel": "loud"}),
+        changed(_meta={"io.modelcontextprotocol/clientInfo": {"name": "long" * 1_000, "version": "1"}}),
         changed(_meta={"io.modelcontextprotocol/clientInfo": {"name": 1}}),
         changed(_meta={"io.modelcontextprotocol/clientCapabilities": []}),
         changed(_meta={"io.modelcontextprotocol/protocolVersion": "2025-11-25"}),
@@ -102,11 +117,21 @@ def test_whatever_is_sent_is_answered_as_the_app_would(
     gateway: Shop, ports: tuple[int, int], body: bytes, headers: dict[str, str]
 ) -> None:
     """A-6, S38: a call that is in any way unlike a plain one is not understood otherwise than by the SDK."""
-    name = json.loads(body)["params"]["name"]
+    name = json.loads(body)["params"].get("name")
     sent = request(body, **({"mcp_name": name} if isinstance(name, str) else {}) | headers)
     quick, app = (answered(port, sent) for port in ports)
     assert quick == app
     assert gateway.calls[:1] == gateway.calls[1:]
+
+
+@pytest.mark.parametrize("method", ["tools/call", "tools/list"])
+@pytest.mark.parametrize("version", MODERN_PROTOCOL_VERSIONS)
+def test_of_meta_the_sdk_looks_at_what_a_client_says_of_itself(method: str, version: str) -> None:
+    """S38: what it said of one call's `_meta` holds for the next only as long as it looks at nothing else in it."""
+    params = CLIENT_REQUESTS[method, version].model_fields["params"].annotation
+    meta = params.model_fields["meta"].annotation
+    known = {field.alias for field in meta.model_fields.values()}
+    assert {name for name in known if not name.startswith("io.modelcontextprotocol/")} == {"progressToken"}
 
 
 @pytest.mark.parametrize("key", [BOT, "Bearer token-of-the-clerk"])
