@@ -19,6 +19,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import attrgetter
 from typing import Final, Protocol
 
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
@@ -52,38 +53,39 @@ class Exposing(Protocol):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Needles:
-    """The spellings of one value."""
+class _Spellings:
+    """What is looked for."""
 
-    length: int
-    """Of the value, in characters."""
-    plain: tuple[str, ...]
-    """Spellings looked for letter by letter."""
-    hexadecimal: str | None
-    """Lower case; looked for in either."""
-    word: re.Pattern[str] | None
-    """For a short value: itself, as a whole word."""
-    located: Callable[[], re.Pattern[str]] | None
-    """Every spelling, with each character of the value in every escape. Slow, and so only made on a hit."""
+    plain: tuple[str, ...] = ()
+    """Letter by letter."""
+    hexadecimal: tuple[str, ...] = ()
+    """In lower case; looked for in either."""
+    words: tuple[re.Pattern[str], ...] = ()
+    """Short values, each as a whole word."""
 
     @property
-    def shows(self) -> bool:
-        """Whether the value is printable ASCII, as whatever is sent in a header is."""
-        spelled = self.plain if self.word is None else (self.word.pattern,)
-        return all(one.isascii() and one.isprintable() for one in spelled)
+    def show(self) -> bool:
+        """Whether they are printable ASCII, as whatever is sent in a header is."""
+        return all(one.isascii() and one.isprintable() for one in (*self.plain, *(word.pattern for word in self.words)))
 
     def within(self, view: str, lowered: str) -> bool:
-        """Whether some spelling stands in `view`; `lowered` is the same text in lower case."""
-        if self.word is not None:
-            return self.word.search(view) is not None
-        return any(needle in view for needle in self.plain) or (
-            self.hexadecimal is not None and self.hexadecimal in lowered
+        """Whether one of them stands in `view`; `lowered` is the same text in lower case."""
+        return (
+            any(map(view.__contains__, self.plain))
+            or any(map(lowered.__contains__, self.hexadecimal))
+            or any(word.search(view) for word in self.words)
         )
 
-    def removed(self, text: str) -> str:
-        """`text` with every spelling that can be located replaced."""
-        pattern = self.located() if self.located else self.word
-        return text if pattern is None else pattern.sub(MARK, text)
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Value:
+    """One credential."""
+
+    length: int
+    """In characters."""
+    spellings: _Spellings
+    located: Callable[[], re.Pattern[str]]
+    """All that can be located: each character of the value in every escape. Slow, and so only made on a hit."""
 
 
 class Redactor:
@@ -91,8 +93,9 @@ class Redactor:
 
     def __init__(self) -> None:
         # Under a digest, so that whoever prints this object's fields prints no credential.
-        self._known: dict[bytes, _Needles] = {}
-        self._needles: tuple[_Needles, ...] = ()
+        self._known: dict[bytes, _Value] = {}
+        self._values: tuple[_Value, ...] = ()
+        self._all = _Spellings()
 
     def learn(self, secret: Exposing) -> bool:
         """Look for this value from now on.
@@ -106,25 +109,28 @@ class Redactor:
         digest = sha256(value.encode("utf-8", "surrogatepass")).digest()
         if digest in self._known:
             return True
-        known = {**self._known, digest: _spellings(value)}
+        known = {**self._known, digest: _value(value)}
         if len(known) > _CAPACITY:
             del known[next(iter(known))]
         # The longest first: a value that stands inside of another must not leave the rest of it behind.
-        self._known, self._needles = known, tuple(sorted(known.values(), key=_length, reverse=True))
+        self._values = tuple(sorted(known.values(), key=attrgetter("length"), reverse=True))
+        self._all, self._known = _together(self._values), known
         return True
 
     def scrub(self, text: str) -> str:
         """`text` with every known value replaced by `[redacted]`; the same object when there is none."""
-        if not self._needles or not text:
+        if not self._values or not text:
             return text
         views = list(_views(text))
         lowered = [view.lower() for view in views]
+        if not any(map(self._all.within, views, lowered)):
+            return text
         clean = text
-        for needles in self._needles:
-            if not any(map(needles.within, views, lowered)):
+        for known in self._values:
+            if not any(map(known.spellings.within, views, lowered)):
                 continue
-            clean = needles.removed(clean)
-            if any(needles.within(view, view.lower()) for view in _views(clean)):
+            clean = known.located().sub(MARK, clean)
+            if any(known.spellings.within(view, view.lower()) for view in _views(clean)):
                 return MARK
         return clean
 
@@ -147,24 +153,26 @@ class Redactor:
         Looked for in what of it is printable, with the rest left out: that sees what a full search would find, and is
         quick where that takes a second for a megabyte. A short value is one word, so for it the rest becomes blanks.
         """
-        if not all(needles.shows for needles in self._needles):
+        if not self._all.show:
             return True
-        words = [needles for needles in self._needles if needles.word is not None]
-        return self._stands(self._needles, body.translate(None, _UNPLAIN)) or (
-            bool(words) and self._stands(words, body.translate(_SPACED))
-        )
-
-    @staticmethod
-    def _stands(some: Iterable[_Needles], printable: bytes) -> bool:
-        for view in _views(printable.decode("ascii")):
-            lowered = view.lower()
-            if any(needles.within(view, lowered) for needles in some):
-                return True
-        return False
+        if _stand(self._all, body.translate(None, _UNPLAIN)):
+            return True
+        words = self._all.words
+        return bool(words) and _stand(_Spellings(words=words), body.translate(_SPACED))
 
 
-def _length(needles: _Needles) -> int:
-    return needles.length
+def _stand(spellings: _Spellings, printable: bytes) -> bool:
+    return any(spellings.within(view, view.lower()) for view in _views(printable.decode("ascii")))
+
+
+def _together(values: Iterable[_Value]) -> _Spellings:
+    """Those of all values, to tell at once of a text that none of them stands in it."""
+    each = [value.spellings for value in values]
+    return _Spellings(
+        tuple(plain for one in each for plain in one.plain),
+        tuple(hexadecimal for one in each for hexadecimal in one.hexadecimal),
+        tuple(word for one in each for word in one.words),
+    )
 
 
 def _views(text: str) -> Iterable[str]:
@@ -207,9 +215,10 @@ def _unescaped(escape: re.Match[str]) -> str:
     return "\n" if spelled[1] in "bfnrt" else spelled[1]
 
 
-def _spellings(value: str) -> _Needles:
+def _value(value: str) -> _Value:
     if len(value) < _FULL_SEARCH:
-        return _Needles(len(value), (), None, re.compile(rf"(?<!\w){re.escape(value)}(?!\w)"), None)
+        word = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)")
+        return _Value(len(value), _Spellings(words=(word,)), lambda: word)
     octets = value.encode("utf-8", "surrogateescape")
     base64 = _base64_cores(octets)
 
@@ -219,7 +228,7 @@ def _spellings(value: str) -> _Needles:
         encoded = "|".join(f"{_BASE64_CHARACTER}?{re.escape(core)}{_BASE64_CHARACTER}?" for core in base64)
         return re.compile(f"{spelled}|{encoded}|(?i:{octets.hex()})")
 
-    return _Needles(len(value), (value, *base64), octets.hex(), None, located)
+    return _Value(len(value), _Spellings((value, *base64), (octets.hex(),)), located)
 
 
 def _base64_cores(octets: bytes) -> tuple[str, ...]:

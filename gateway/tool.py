@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,7 +36,8 @@ class Output(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    _content: tuple[Block, ...] = ()
+    # No private attribute of Pydantic's, which would be made anew for every record of every answer.
+    _content: ClassVar[tuple[Block, ...]] = ()
 
     def with_content(self, *blocks: Block) -> Self:
         """The same with pictures, sounds or documents beside its fields, for the clients that show such.
@@ -44,7 +45,7 @@ class Output(BaseModel):
         Every fact that an agent needs belongs into the fields: some clients show their model nothing else.
         """
         shown = self.model_copy()
-        shown._content = (*self._content, *blocks)
+        object.__setattr__(shown, "_content", (*self._content, *blocks))
         return shown
 
 

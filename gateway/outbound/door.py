@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -91,10 +91,10 @@ def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
 def _through(passage: _Passage) -> Ask:
     """`passage.ask` without a way back to the passage: a bound method would show the broker to the connector."""
 
-    async def ask(
+    def ask(
         method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
-    ) -> JSON:
-        return await passage.ask(method, path, query, body, if_match, file=file)
+    ) -> Awaitable[JSON]:
+        return passage.ask(method, path, query, body, if_match, file=file)
 
     return ask
 
@@ -190,13 +190,16 @@ class _Passage:
     async def _attempt(self, template: Template, number: int | None) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
         doubtful = False
-        async with self._lane.pace.turn(self._deadline):
+        await self._lane.pace.enter(self._deadline)
+        try:
             secret = await self._lease()
             if number is not None:
                 doubtful = self._writes.sending(number)
             with asking(template.method, self._connector.base_url) as seen:
                 answer = await self._exchange(template, secret)
                 seen.ended(answer.status, answer.code if isinstance(answer, UpstreamError) else None)
+        finally:
+            self._lane.pace.leave()
         try:
             if isinstance(answer, UpstreamError):
                 raise answer

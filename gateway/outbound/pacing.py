@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from aiolimiter import AsyncLimiter
@@ -23,7 +22,6 @@ _RECENT: Final = 200
 """Calls that count as recent: more do not save up more retries."""
 _FLOOR: Final = 3.0
 """Retries that a quiet upstream may have, however few calls it gets; regained within a minute."""
-_NO_TURN: Final = "The system of record had no free place for this call in time."
 _FIRST_BACKOFF: Final = 0.1
 _LONGEST_BACKOFF: Final = 2.0
 
@@ -75,35 +73,34 @@ class Pace:
             burst = max(1.0, calls_per_second)
             self._limiter = AsyncLimiter(burst, burst / calls_per_second)
 
-    @asynccontextmanager
-    async def turn(self, deadline: float) -> AsyncIterator[None]:
-        """Wait until it is this call's turn, and hold it.
+    async def enter(self, deadline: float) -> None:
+        """Wait until it is this call's turn, which it is until `leave`.
 
         Raises:
             UpstreamError: not sent; the event loop's clock passed `deadline` before.
         """
         if self._free.locked():
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._free.acquire()
-            except TimeoutError:
-                raise not_sent(_NO_TURN) from None
+            await _in_time(self._free.acquire(), deadline)
         else:
             await self._free.acquire()
-        try:
-            await self._smooth(deadline)
-            yield
-        finally:
-            self._free.release()
+        if self._limiter is not None:
+            try:
+                await _in_time(self._limiter.acquire(), deadline)
+            except BaseException:
+                self.leave()
+                raise
 
-    async def _smooth(self, deadline: float) -> None:
-        if self._limiter is None:
-            return
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._limiter.acquire()
-        except TimeoutError:
-            raise not_sent(_NO_TURN) from None
+    def leave(self) -> None:
+        """It is the next one's turn."""
+        self._free.release()
+
+
+async def _in_time(turn: Awaitable[object], deadline: float) -> None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            await turn
+    except TimeoutError:
+        raise not_sent("The system of record had no free place for this call in time.") from None
 
 
 async def repeated(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Protocol, TypeAlias
 
 from gateway.connector import JSON
@@ -13,9 +13,9 @@ Query: TypeAlias = Mapping[str, str | int | bool]
 class Ask(Protocol):
     """Sends one request of this action through the door."""
 
-    async def __call__(
+    def __call__(
         self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
-    ) -> JSON:
+    ) -> Awaitable[JSON]:
         """The answer's JSON, or its bytes when it is asked for as a file.
 
         Raises:

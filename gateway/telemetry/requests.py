@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -95,12 +95,13 @@ def serving(operation: Operation) -> Iterator[Observed]:
             metrics.served(time.perf_counter() - started, attributes | failed)
 
 
-@contextmanager
-def asking(method: str, url: str) -> Iterator[Observed]:
+def asking(method: str, url: str) -> AbstractContextManager[Observed]:
     """Observe a request to a system of record. Of its URL only host and port are told: the rest may hold arguments."""
-    if not observing():
-        yield Observed()
-        return
+    return _asking(method, url) if observing() else nullcontext(Observed())
+
+
+@contextmanager
+def _asking(method: str, url: str) -> Iterator[Observed]:
     parts = urlsplit(url)
     attributes: dict[str, str | int] = {
         "http.request.method": method,
@@ -123,12 +124,13 @@ def asking(method: str, url: str) -> Iterator[Observed]:
             metrics.requested(time.perf_counter() - started, attributes | result)
 
 
-@contextmanager
-def leasing(connector: str | None) -> Iterator[None]:
+def leasing(connector: str | None) -> AbstractContextManager[None]:
     """Observe how long the vault takes to lend a connector its credential; None: it needs none."""
-    if connector is None or not metrics.on():
-        yield
-        return
+    return _leasing(connector) if connector is not None and metrics.on() else nullcontext()
+
+
+@contextmanager
+def _leasing(connector: str) -> Iterator[None]:
     started, lent = time.perf_counter(), False
     try:
         yield
