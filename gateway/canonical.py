@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import rfc8785
 from pydantic_core import to_json
 
-_LARGEST: Final = 2**53 - 1
+LARGEST: Final = 2**53 - 1
+"""The whole numbers up to which a double tells each from the next."""
+NotCanonical: TypeAlias = rfc8785.CanonicalizationError
+"""A value has no canonical spelling."""
 
 
 def dumps(value: Any) -> bytes:
@@ -17,7 +20,7 @@ def dumps(value: Any) -> bytes:
     encoder writes the same bytes thirty times as fast; a property test holds the two equal.
 
     Raises:
-        rfc8785.CanonicalizationError: it is no JSON, or a whole number that doubles cannot hold.
+        NotCanonical: it is no JSON, or a whole number that doubles cannot hold.
     """
     try:
         return to_json(_in_order(value))
@@ -34,7 +37,7 @@ def _in_order(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
-    if kind is int and -_LARGEST <= value <= _LARGEST:
+    if kind is int and -LARGEST <= value <= LARGEST:
         return value
     if kind is dict and "".join(value).isascii():
         return {name: member if type(member := value[name]) is str else _in_order(member) for name in sorted(value)}

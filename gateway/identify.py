@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gateway import canonical
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
@@ -34,8 +33,7 @@ class Identifier:
         """
         principal, tool = call.principal, resolved.tool
         task = await self._task(call)
-        arguments = canonical.dumps(resolved.arguments).decode()
-        key = self._key(resolved, principal, task, arguments)
+        key = self._key(resolved, principal, task)
         return Action(
             id=new_id("act"),
             principal=principal,
@@ -46,8 +44,10 @@ class Identifier:
             mode=resolved.mode,
             task=task,
             key=key,
-            fingerprint=self._fingerprint(resolved, arguments),
-            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, arguments) if key else b"",
+            fingerprint=self._fingerprint(resolved),
+            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, resolved.spelled)
+            if key
+            else b"",
             reason=resolved.reason,
             evidence=resolved.evidence,
             carried=call.carried,
@@ -55,7 +55,7 @@ class Identifier:
             client=call.client,
         )
 
-    def _key(self, resolved: Resolved, principal: Principal, task: Task, arguments: str) -> Key | None:
+    def _key(self, resolved: Resolved, principal: Principal, task: Task) -> Key | None:
         tool = resolved.tool
         if not tool.writes or resolved.mode is Mode.PREVIEW:
             return None
@@ -64,7 +64,7 @@ class Identifier:
             kind = "natural" if source == "natural" else "given"
             return Key(self._keyring.claim(kind, principal.tenant, principal.id, tool.name, text), source)
         scope = (principal.tenant, principal.id, task.id, tool.name, tool.schema_hash)
-        return Key(self._keyring.claim("derived", *scope, arguments), "derived")
+        return Key(self._keyring.claim("derived", *scope, resolved.spelled), "derived")
 
     async def _task(self, call: Call) -> Task:
         carried, principal = call.carried, call.principal
@@ -85,7 +85,7 @@ class Identifier:
         self._implicit[scope] = (task, now)
         return task
 
-    def _fingerprint(self, resolved: Resolved, arguments: str) -> bytes:
+    def _fingerprint(self, resolved: Resolved) -> bytes:
         """What makes two calls the same (I-5); keyed, for it stands on the ledger, and arguments can be guessed."""
         tool = resolved.tool
-        return self._keyring.claim("fingerprint", tool.name, tool.schema_hash, str(resolved.mode), arguments)
+        return self._keyring.claim("fingerprint", tool.name, tool.schema_hash, resolved.mode, resolved.spelled)

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from gateway import canonical
 from gateway.connector import Tool
 from gateway.errors import Refusal
 from gateway.model import ID_PATTERN, Call, Carried, Mode
@@ -23,7 +24,6 @@ ExplicitKey: TypeAlias = tuple[str, str]
 _KEY: Final = re.compile(rf"[\x20-\x7e]{{{MIN_KEY},{MAX_KEY}}}")
 _MAX_COMPLAINTS: Final = 6
 _MAX_COMPLAINT: Final = 200
-_EXACT_INTEGER: Final = (1 << 53) - 1
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,6 +36,8 @@ class Resolved:
     args: BaseModel
     arguments: dict[str, Any]
     """After defaults, as plain JSON, in the model's field order."""
+    spelled: str
+    """They, as canonical JSON."""
     given: frozenset[str]
     """Names the caller passed itself, control arguments left out."""
     mode: Mode
@@ -57,11 +59,11 @@ def resolve_arguments(tool: Tool, call: Call) -> Resolved:
     mode = _mode(tool, controls["dry_run"], call.carried)
     args = validate(tool.input_model, tool.name, given)
     arguments = args.model_dump(mode="json", by_alias=True)
-    _refuse_inexact(tool.name, arguments)
     return Resolved(
         tool=tool,
         args=args,
         arguments=arguments,
+        spelled=_spelled(tool.name, arguments),
         given=frozenset(given),
         mode=mode,
         explicit_key=_explicit_key(tool, args, controls["idempotency_key"], call.carried) if tool.writes else None,
@@ -115,6 +117,14 @@ def _invalid(tool: str, said: str) -> Refusal:
     return Refusal("invalid_arguments", f"The arguments of {tool} are not valid. {said}")
 
 
+def _spelled(tool: str, arguments: dict[str, Any]) -> str:
+    try:
+        return canonical.dumps(arguments).decode()
+    except canonical.NotCanonical:
+        _refuse_inexact(tool, arguments)
+        raise
+
+
 def _refuse_inexact(tool: str, value: Any, path: str = "") -> None:
     """RFC 8785 writes doubles, so an integer that a double cannot hold has no fingerprint (semantics.md I-5)."""
     if isinstance(value, dict):
@@ -123,7 +133,7 @@ def _refuse_inexact(tool: str, value: Any, path: str = "") -> None:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             _refuse_inexact(tool, item, f"{path}[{index}]")
-    elif isinstance(value, int) and abs(value) > _EXACT_INTEGER:
+    elif isinstance(value, int) and abs(value) > canonical.LARGEST:
         raise _invalid(tool, f"`{path}` must lie between -(2^53-1) and 2^53-1.")
 
 
