@@ -6,14 +6,52 @@ answer by sending on. Each costs a caller without a key nothing, and this proces
 Nor does it see a client hang up that has sent a second request before the first one's answer: the first would be served
 for ever, and its answer count as handed over. No MCP client does so: what comes before an answer is not read, and the
 connection ends with it.
+
+It also writes the head of an answer by itself, and each write is a call into the system, which costs as much as reading
+the request did: here the head goes out with what follows it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class _Together:
+    """A connection as one answer writes to it: what is written first waits for what is written next in the same go."""
+
+    __slots__ = ("_begun", "_first", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._first = b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        if not self._begun:
+            self._begun, self._first = True, data
+            self._loop.call_soon(self.flush)
+        elif self._first:
+            first, self._first = self._first, b""
+            self._transport.writelines((first, data))
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Let what waits wait no longer."""
+        first, self._first = self._first, b""
+        if first and not self._transport.is_closing():
+            self._transport.write(first)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -24,6 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
     head_bytes: ClassVar[int] = 65_536
     """For all of a request that is not its body: head, framing of chunks, trailers. One read more may come in."""
 
+    _answer: _Together | None = None
     _overdue: asyncio.TimerHandle | None = None
     _beside_body = 0
     _in_head = False
@@ -54,6 +93,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._expect_nothing()
         super().on_headers_complete()
+        self._answer = _Together(self.transport, self.loop)
+        self.cycle.transport = cast("asyncio.Transport", self._answer)  # all that it uses of one
 
     def on_body(self, body: bytes) -> None:
         self._beside_body -= len(body)
@@ -67,6 +108,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._answering() and not self.cycle.more_body:
             self._deaf, self.cycle.keep_alive = True, False
         else:
+            if self._answer is not None:
+                self._answer.flush()
             super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:

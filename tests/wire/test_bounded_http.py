@@ -49,6 +49,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
 
 
 hasty = pytest.mark.parametrize("client", [Hasty], indirect=True)
+patient = pytest.mark.parametrize("client", [BoundedHttp], indirect=True)
 narrow = pytest.mark.parametrize("client", [Narrow], indirect=True)
 
 
@@ -171,3 +172,42 @@ def test_an_answer_under_way_goes_out_whole_and_ends_the_connection() -> None:
         begun.clear()
         proceed.clear()
     assert served == 2
+
+
+@patient
+def test_an_answer_comes_in_one_piece(client: socket.socket) -> None:
+    """Its head does not go before it: who waits for an answer is woken once."""
+    for _ in range(20):
+        client.sendall(WHOLE)
+        said = client.recv(65_536)
+        assert (said[:13], said[-6:]) == (b"HTTP/1.1 401 ", b"\r\n\r\nno")
+
+
+def test_the_head_of_an_answer_does_not_wait_for_a_body_that_takes_long() -> None:
+    """A stream of events is seen to have begun before its first event."""
+    proceed = threading.Event()
+
+    async def streaming(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+            for part in (b"on", b"e."):
+                await asyncio.to_thread(proceed.wait, 10)
+                await send({"type": "http.response.body", "body": part, "more_body": part == b"on"})
+
+    with running(streaming) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(WHOLE)
+        head = client.recv(65_536)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert head.endswith(b"\r\n\r\n")
+        proceed.set()
+        assert client.recv(2) + client.recv(2) == b"one."
+
+
+def test_an_answer_without_a_body_is_sent() -> None:
+    """Whether the connection stays or ends with it: there is nothing else to send its head with."""
+    for request, ends in ((b"HEAD / HTTP/1.1\r\n\r\n", False), (b"HEAD / HTTP/1.0\r\n\r\n", True)):
+        with running(refusing) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(request)
+            said = until_closed(client) if ends else client.recv(65_536)
+            assert said.startswith(b"HTTP/1.1 401 ")
+            assert said.endswith(b"\r\n\r\n")
