@@ -42,7 +42,9 @@ _DOCUMENTATION: Final = ip_network("3fff::/20")
 _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _IPV4_COMPATIBLE: Final = ip_network("::/96")
 
-_SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
+_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~!$&'()*+,;=:@/-]*)*")
+_NOWHERE: Final = re.compile(r"/\.{0,2}(?:[/;]|\Z)")
+"""A segment that names nothing of its own; `..;v=1` is `..` to servers that know path parameters."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 _RESERVED_HEADERS: Final = frozenset(
@@ -139,22 +141,18 @@ def checked_path(path: str) -> str:
     """
     if not path.startswith("/"):
         raise EgressRefused("A path starts with a slash.")
-    for segment in path[1:].split("/"):
-        if not segment:
-            raise EgressRefused("A path has no empty segment.")
-        if not _SEGMENT.fullmatch(segment):
-            raise EgressRefused("A path holds a character that is not allowed in one.")
-        # `..;v=1` is `..` to servers that know path parameters.
-        if segment.split(";", 1)[0] in (".", "..", ""):
-            raise EgressRefused("A path has no `.` or `..` segment.")
-        if "%" in segment:
-            _check_codes(segment)
+    if not _PATH.fullmatch(path):
+        raise EgressRefused("A path holds a character that is not allowed in one.")
+    if _NOWHERE.search(path):
+        raise EgressRefused("A path has no empty, `.` or `..` segment.")
+    if "%" in path:
+        _check_codes(path)
     return path
 
 
-def _check_codes(segment: str) -> None:
+def _check_codes(path: str) -> None:
     """Percent codes spell data, never structure: not a slash, a dot, a control character, or another code."""
-    for code in re.findall(r"%..", segment):
+    for code in re.findall(r"%..", path):
         byte = unquote(code, encoding="latin-1")
         if byte in "/\\.%" or byte < " " or byte == "\x7f":
             raise EgressRefused("A path hides structure behind a percent code.")

@@ -12,6 +12,7 @@ from gateway.outbound.upstream import Query
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_PATH: Final = 8_000
+_ENCODER: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,6 @@ def template_of(
 
 def _as_json(body: JSON) -> bytes:
     try:
-        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        return _ENCODER.encode(body).encode("utf-8")
     except (TypeError, ValueError, RecursionError):
         raise EgressRefused("The body is not plain JSON.") from None

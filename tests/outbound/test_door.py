@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.connector import Connector
 from gateway.errors import CredentialUnavailable, StartupError, UpstreamError
@@ -202,6 +205,27 @@ async def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
 def test_an_ordinary_path_passes_unchanged(path: str) -> None:
     """C-8: the rule costs no legitimate path."""
     assert checked_path(path) == path
+
+
+@given(
+    st.lists(st.sampled_from(["/", ".", ";", "a", "%2F", "%2e", "%5c", "%25", "%7F", "%C3", "%", "é", " ", "\n"])).map(
+        "".join
+    )
+)
+def test_a_path_passes_when_each_of_its_segments_does(path: str) -> None:
+    """C-8: none is empty, or dots, or holds what is not allowed in one; read segment by segment."""
+    first, *segments = path.split("/")
+    good = all(
+        re.fullmatch(r"(?:[a.;]|%2F|%2e|%5c|%25|%7F|%C3)+", segment)
+        and segment.split(";")[0] not in ("", ".", "..")
+        and not re.search("%(2F|2e|5c|25|7F)", segment)
+        for segment in segments
+    )
+    try:
+        passed = checked_path(path) == path
+    except EgressRefused:
+        passed = False
+    assert passed == (first == "" and bool(segments) and good)
 
 
 @pytest.mark.parametrize("body", [float("nan"), float("inf"), {1, 2}, b"x", "\ud800", {"a": object()}])
