@@ -68,11 +68,11 @@ class _Spellings:
         """Whether they are printable ASCII, as whatever is sent in a header is."""
         return all(one.isascii() and one.isprintable() for one in (*self.plain, *(word.pattern for word in self.words)))
 
-    def within(self, view: str, lowered: str) -> bool:
-        """Whether one of them stands in `view`; `lowered` is the same text in lower case."""
+    def within(self, view: str) -> bool:
+        """Whether one of them stands in `view`."""
         return (
             any(map(view.__contains__, self.plain))
-            or any(map(lowered.__contains__, self.hexadecimal))
+            or any(map(view.lower().__contains__, self.hexadecimal))
             or any(word.search(view) for word in self.words)
         )
 
@@ -121,16 +121,15 @@ class Redactor:
         """`text` with every known value replaced by `[redacted]`; the same object when there is none."""
         if not self._values or not text:
             return text
-        views = list(_views(text))
-        lowered = [view.lower() for view in views]
-        if not any(map(self._all.within, views, lowered)):
+        views = _views(text)
+        if not any(map(self._all.within, views)):
             return text
         clean = text
         for known in self._values:
-            if not any(map(known.spellings.within, views, lowered)):
+            if not any(map(known.spellings.within, views)):
                 continue
             clean = known.located().sub(MARK, clean)
-            if any(known.spellings.within(view, view.lower()) for view in _views(clean)):
+            if any(map(known.spellings.within, _views(clean))):
                 return MARK
         return clean
 
@@ -162,7 +161,7 @@ class Redactor:
 
 
 def _stand(spellings: _Spellings, printable: bytes) -> bool:
-    return any(spellings.within(view, view.lower()) for view in _views(printable.decode("ascii")))
+    return any(map(spellings.within, _views(printable.decode("ascii"))))
 
 
 def _together(values: Iterable[_Value]) -> _Spellings:
@@ -175,15 +174,12 @@ def _together(values: Iterable[_Value]) -> _Spellings:
     )
 
 
-def _views(text: str) -> Iterable[str]:
+def _views(text: str) -> list[str]:
     """The text as it is, and as it reads with one encoding after the other taken off."""
-    yield text
-    for _ in range(_LAYERS):
-        plainer = _unwrapped(text)
-        if plainer == text:
-            return
-        text = plainer
-        yield text
+    views = [text]
+    while len(views) <= _LAYERS and (plainer := _unwrapped(views[-1])) != views[-1]:
+        views.append(plainer)
+    return views
 
 
 def _unwrapped(text: str) -> str:
