@@ -131,13 +131,10 @@ class App:
         Raises:
             UnknownTool: absent or hidden.
         """
-        if call.surface is Surface.TOOL and call.tool in own_tools.INPUTS:
-            name, outcome = call.tool, await self.follow_up.handle(call)
-        else:
-            outcome = await self.pipeline.handle(call)
-            tool = self.catalogue.find(call)
-            name = tool.name if tool else metrics.UNKNOWN_TOOL
-        metrics.answered(name, outcome)
+        own = call.surface is Surface.TOOL and call.tool in own_tools.INPUTS
+        outcome = await (self.follow_up.handle(call) if own else self.pipeline.handle(call))
+        if metrics.on():
+            metrics.answered(call.tool if own else self._counted_as(call), outcome)
         return outcome
 
     def knows(self, tool: str) -> bool:
@@ -252,6 +249,10 @@ class App:
     def _visible(self, principal: Principal, surface: Surface) -> list[str]:
         tools = self.catalogue.tools
         return [name for name in sorted(self.policy.current.visible(principal)) if tools[name].surface is surface]
+
+    def _counted_as(self, call: Call) -> str:
+        tool = self.catalogue.find(call)
+        return tool.name if tool else metrics.UNKNOWN_TOOL
 
     def _store_changed(self) -> None:
         self.api_keys.forget()

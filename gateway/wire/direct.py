@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from gateway.model import Surface
 from gateway.telemetry.metrics import UNKNOWN_TOOL
 from gateway.telemetry.requests import Observed, Operation, observing, serving
 from gateway.tools.catalogue import UnknownTool
+from gateway.values import value
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.exchange import Exchange, still_there, until_gone
@@ -54,7 +54,7 @@ _STREAM: Final = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlainList:
     """A request for the tools, from the beginning."""
 
@@ -63,7 +63,7 @@ class PlainList:
     meta: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlainCall:
     """A call that the app is not needed for."""
 
@@ -209,19 +209,19 @@ class _Stream:
     a watch. What the pipeline has begun goes on either way (semantics.md I-9).
     """
 
+    left = False
+    """Whether the client hung up, and its call was cancelled for that."""
+    _over: asyncio.Event | None = None
+    _telling: asyncio.Task[None] | None = None
+    _watching: asyncio.Task[None] | None = None
+    _signs = 0
+
     def __init__(self, call: PlainCall, receive: Receive, send: Send, progress_seconds: float) -> None:
-        self.left = False
-        """Whether the client hung up, and its call was cancelled for that."""
         self._receive = receive
         self._send = send
         self._token = call.meta.get("progressToken")
         self._every = _SILENCE if self._token is None else progress_seconds
-        self._begun = time.monotonic()
-        self._signs = 0
-        self._over = asyncio.Event()
         self._serving = asyncio.current_task()
-        self._telling: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
         # A timer, and not a task: most calls end before it, and then it has cost nothing.
         self._timer = asyncio.get_running_loop().call_later(self._every, self._begin)
 
@@ -236,21 +236,23 @@ class _Stream:
     def stop(self) -> None:
         """No more signs of life."""
         self._timer.cancel()
-        self._over.set()
+        if self._over is not None:
+            self._over.set()
         if self._watching is not None:
             self._watching.cancel()
 
     def _begin(self) -> None:
-        self._telling = asyncio.create_task(self._tell())
+        self._over = asyncio.Event()
+        self._telling = asyncio.create_task(self._tell(self._over, time.monotonic() - self._every))
         self._watching = asyncio.create_task(self._watch())
 
-    async def _tell(self) -> None:
+    async def _tell(self, over: asyncio.Event, begun: float) -> None:
         await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM})
-        while not self._over.is_set():
-            await self._send({"type": "http.response.body", "body": self._sign_of_life(), "more_body": True})
+        while not over.is_set():
+            await self._send({"type": "http.response.body", "body": self._sign_of_life(begun), "more_body": True})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._every):
-                    await self._over.wait()
+                    await over.wait()
 
     async def _watch(self) -> None:
         await until_gone(self._receive)
@@ -258,11 +260,11 @@ class _Stream:
         if self._serving is not None:
             self._serving.cancel()
 
-    def _sign_of_life(self) -> bytes:
+    def _sign_of_life(self, begun: float) -> bytes:
         if self._token is None:
             return b": ping\r\n\r\n"
         self._signs += 1
-        params = {"progressToken": self._token, "progress": self._signs * STEP, "message": still_working(self._begun)}
+        params = {"progressToken": self._token, "progress": self._signs * STEP, "message": still_working(begun)}
         return _event(to_json({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
 from starlette.types import Send
 
+from gateway.values import value
 from gateway.wire.json_rpc import of_http
 
 _JSON: Final = (b"content-type", b"application/json")
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """A whole HTTP response."""
 
