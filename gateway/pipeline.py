@@ -162,12 +162,12 @@ class Pipeline:
         """
         if self._closing:
             raise Refusal("shutting_down", "The gateway is restarting.", retry_after_ms=2_000)
-        policy = self._policy.current
         everything = everything_of(principal, self._principal_rate)
-        if tool is None or tool.name not in policy.visible(principal):
+        rates = self._policy.current.rates(principal, tool.name) if tool is not None else None
+        if tool is None or rates is None:
             self._throttle.admit((everything,))
             raise UnknownTool(name, surface)
-        self._throttle.admit((everything, *policy.rates(principal, tool.name)))
+        self._throttle.admit((everything, *rates))
         return tool
 
     async def inquiry(self, action: Action, at: int) -> Inquiry:

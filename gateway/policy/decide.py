@@ -47,7 +47,7 @@ class _Case:
     """Of a call that no clause bites, its charges left out."""
     clauses: tuple[Clause, ...]
     prices: tuple[Price, ...]
-    rates: tuple[tuple[str, Rate], ...]
+    rates: tuple[tuple[str, Rate], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Policy:
         denied = (tools for reach in reaches for tools, whom in reach.denied if whom is None or whom(principal))
         return granted.difference(*denied)
 
-    def rates(self, principal: Principal, tool_name: str) -> tuple[tuple[str, Rate], ...]:
-        """(stable counter name, rate) for each rate that bounds this principal's attempts at this tool."""
+    def rates(self, principal: Principal, tool_name: str) -> tuple[tuple[str, Rate], ...] | None:
+        """(stable counter name, rate) for each rate that bounds the attempts at a tool; None: it is not visible."""
         return self._case(principal, tool_name).rates
 
     def _decide(self, inquiry: Inquiry) -> Decision:
@@ -111,12 +111,11 @@ class Policy:
 
     def _case_of(self, principal: Principal, tool_name: str) -> _Case:
         says = [say for say in self._says.get(tool_name, ()) if say.applies(principal)]
-        tenant, own = budgets.escaped(principal.tenant), budgets.escaped(principal.id)
         return _Case(
             unbitten=self._unbitten(principal, tool_name, says),
             clauses=tuple(clause for say in says for clause in say.clauses),
             prices=self._prices(principal, tool_name, says),
-            rates=tuple((f"{say.rate[0]}/principal:{tenant}/{own}", say.rate[1]) for say in says if say.rate),
+            rates=_rates(principal, says) if tool_name in self.visible(principal) else None,
         )
 
     def _unbitten(self, principal: Principal, tool_name: str, says: Sequence[_Say]) -> Decision:
@@ -178,6 +177,11 @@ def _reach(document: Document[PolicyDocument], tools: Mapping[str, Tool]) -> _Re
         granted=frozenset(tool for tool in policy.tools if policy.grants(tool)),
         denied=((frozenset(tool for tool, entry in policy.tools.items() if entry == "deny"), None), *outright),
     )
+
+
+def _rates(principal: Principal, says: Sequence[_Say]) -> tuple[tuple[str, Rate], ...]:
+    tenant, own = budgets.escaped(principal.tenant), budgets.escaped(principal.id)
+    return tuple((f"{say.rate[0]}/principal:{tenant}/{own}", say.rate[1]) for say in says if say.rate)
 
 
 def _held(granted: Decision, bitten: Sequence[Clause]) -> Decision:

@@ -378,7 +378,7 @@ def test_rates_have_a_stable_name_per_principal_and_tool(policy: Write) -> None:
         ("support-agents/billing_refund/principal:acme/bot", Rate(10, 60.0)),
     )
     assert loaded.rates(BOT, "crm_update_contact") == ()
-    assert loaded.rates(Principal("acme", "x", Kind.HUMAN), "billing_refund") == ()
+    assert loaded.rates(Principal("acme", "x", Kind.HUMAN), "billing_refund") is None
 
 
 def test_the_hash_follows_content_and_not_form(policy: Write) -> None:
