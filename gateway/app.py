@@ -254,9 +254,9 @@ class App:
         tool = self.catalogue.find(call)
         return tool.name if tool else metrics.UNKNOWN_TOOL
 
-    def _store_changed(self) -> None:
-        self.api_keys.forget()
+    async def _store_changed(self) -> None:
         self.follow_up.changed()
+        await self.api_keys.look_again()
 
     async def _watch_policy(self) -> None:
         while True:

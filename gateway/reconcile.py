@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from gateway import holds
 from gateway.admission import Admission
@@ -54,7 +54,7 @@ class Reconciler:
     """The gateway's own hand.
 
     Args:
-        on_change: called in the event loop whenever the store has changed.
+        on_change: awaited whenever the store has changed.
         keep_bodies: milliseconds for which the answers are kept of what was found out here.
     """
 
@@ -71,7 +71,7 @@ class Reconciler:
         floods: Floods,
         instance: Instance,
         checkpointer: Checkpointer,
-        on_change: Callable[[], None],
+        on_change: Callable[[], Awaitable[None]],
         keep_bodies: int,
     ) -> None:
         self._store = store
@@ -95,7 +95,7 @@ class Reconciler:
         while True:
             try:
                 if self._store.changed():
-                    self._on_change()
+                    await self._on_change()
                     await self.execute_approved()
                 if time.monotonic() - swept >= _HOUSEKEEPING:
                     swept = time.monotonic()

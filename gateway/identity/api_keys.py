@@ -72,6 +72,15 @@ def _holder(tx: Transaction, token: str) -> tuple[KeyRecord, Principal] | None:
     return (key, replace(principal, key_id=key.id)) if principal else None
 
 
+def _still(tx: Transaction, key: KeyRecord) -> tuple[KeyRecord, Principal] | None:
+    """What became of a key that was presented before."""
+    now = tx.people.key(key.id)
+    if now is None or now.digest != key.digest or not now.usable(tx.now):
+        return None
+    principal = tx.people.get(now.tenant, now.principal)
+    return (now, replace(principal, key_id=now.id)) if principal else None
+
+
 class ApiKeys:
     """Authenticates tokens against the store, remembering good ones until the store changes.
 
@@ -81,6 +90,9 @@ class ApiKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[bytes, tuple[KeyRecord, Principal]] = {}
+        """By the token's hash."""
+        self._presented: set[bytes] = set()
+        """Those of them that were presented since the store was last seen to change."""
 
     async def authenticate(self, token: str) -> Principal | None:
         """Who presents this token.
@@ -97,8 +109,28 @@ class ApiKeys:
             if known is None:
                 return None
             remembered[digest] = known
+        self._presented.add(digest)
         return known[1]
 
-    def forget(self) -> None:
-        """The store changed: look everybody up again."""
-        self._known = {}
+    async def look_again(self) -> None:
+        """The store changed. Whoever called since it last did is looked up, all at once, and nobody has to wait for it.
+
+        A gateway's own calls change the store all the time, so that to forget everybody would send every caller of the
+        next moment to the database. The others are forgotten.
+
+        Raises:
+            LedgerUnavailable: the store cannot be read; everybody is forgotten.
+        """
+        before, self._presented = self._presented, set()
+        known = {digest: self._known[digest][0] for digest in before if digest in self._known}
+
+        def look(tx: Transaction) -> dict[bytes, tuple[KeyRecord, Principal]]:
+            found = ((digest, _still(tx, key)) for digest, key in known.items())
+            return {digest: good for digest, good in found if good is not None}
+
+        fresh: dict[bytes, tuple[KeyRecord, Principal]] = {}
+        try:
+            if known:
+                fresh = await self._store.read(look)
+        finally:
+            self._known = fresh

@@ -294,10 +294,49 @@ async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(tmp
         first = asyncio.create_task(keys.authenticate(token))
         await has_read.wait()
         store.transact(lambda tx: revoke_key(tx, "default", token.split("_")[1], by="test"))
-        keys.forget()
+        await keys.look_again()
         proceed.set()
         assert await first
         assert await keys.authenticate(token) is None
+
+
+async def test_who_called_before_a_change_is_looked_up_once_and_waits_for_nothing(tmp_path: Path) -> None:
+    """A-3: one look at the store tells of every caller who lost a key or changed; who did not call is forgotten."""
+    from gateway.identity.api_keys import ApiKeys, create_key, revoke_key
+
+    reads = 0
+
+    class Counting(SqliteStore):
+        async def read(self, work: Work[T]) -> T:
+            nonlocal reads
+            reads += 1
+            return await super().read(work)
+
+    def admitted(tx: Transaction, name: str, *groups: str) -> str:
+        tx.people.put(Principal("default", name, Kind.AGENT, groups=frozenset(groups)))
+        return create_key(tx, Principal("default", name, Kind.AGENT), by="test")
+
+    with closing(Counting(tmp_path / "holdgate.db", seal)) as store:
+        names = ("steady", "revoked", "disabled", "moved", "silent")
+        tokens = {name: store.transact(lambda tx, name=name: admitted(tx, name)) for name in names}
+        keys = ApiKeys(store)
+        assert all([await keys.authenticate(token) for token in tokens.values()])
+        await keys.look_again()
+        assert all([await keys.authenticate(tokens[name]) for name in names[:-1]])
+        store.transact(lambda tx: revoke_key(tx, "default", tokens["revoked"].split("_")[1], by="test"))
+        store.transact(lambda tx: tx.people.enable("default", "disabled", False))
+        store.transact(lambda tx: tx.people.put(Principal("default", "moved", Kind.AGENT, groups=frozenset({"b"}))))
+        reads = 0
+        await keys.look_again()
+        assert reads == 1
+        assert await keys.authenticate(tokens["steady"])
+        assert (moved := await keys.authenticate(tokens["moved"])) is not None
+        assert moved.groups == {"b"}
+        assert reads == 1
+        assert await keys.authenticate(tokens["silent"])
+        assert reads == 2
+        assert await keys.authenticate(tokens["revoked"]) is None
+        assert await keys.authenticate(tokens["disabled"]) is None
 
 
 def test_two_keys_at_most_are_active(store: SqliteStore) -> None:
