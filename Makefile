@@ -3,6 +3,8 @@
 .PHONY: help demo play examples bench test test-clients coverage pythons conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
+# A worker for every core, and no more than that many: each collects all tests, and has its own Acme and OpenBao.
+ON_EVERY_CORE = --numprocesses auto --maxprocesses 8 --dist worksteal
 
 help:
 	@echo "make demo    a sandbox company, a gateway before it, and the lines that connect your agent"
@@ -39,7 +41,7 @@ check:
 	$(IN) mypy
 
 test: check
-	$(IN) pytest
+	$(IN) pytest $(ON_EVERY_CORE)
 
 test-clients:
 	@scripts/setup dev
@@ -48,7 +50,7 @@ test-clients:
 coverage:
 	@scripts/setup dev
 	$(IN) coverage erase
-	$(IN) coverage run -m pytest
+	$(IN) coverage run -m pytest $(ON_EVERY_CORE)
 	$(IN) coverage combine --quiet
 	$(IN) coverage report --skip-covered
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,12 +41,29 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
     return answer
 
 
+def _ports_of_this_worker() -> Iterator[int]:
+    """Every second port of a share that no other worker of this run has; the one above each is free for a neighbour.
+
+    They lie below those that a kernel gives to whoever asks for any: between the choice of a port and a server's start
+    a client of another test would sooner or later be given just that one.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + worker % 8 * 1_500
+    start = random.randrange(0, 1_500, 2)
+    for offset in itertools.count(start, 2):
+        yield first + offset % 1_500
+
+
+_ports = _ports_of_this_worker()
+
+
 def free_port() -> int:
-    """A port of loopback that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, and that is given to no other test for a long time."""
+    for port in itertools.islice(_ports, 750):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port of this worker's share is free")
 
 
 class OpenBao:

@@ -89,13 +89,15 @@ def build(folder: Path, port: int) -> World:
     Raises:
         StartupError: the port is taken, or the folder cannot be written. Nothing was made if it is the port.
     """
+    # What stands beside a port that the kernel chose may be given to anybody.
+    beside = port + 1 if port else _free_port()
     port = port or _free_port()
     _require_free(port)
     folder = folder.expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "acme").mkdir(exist_ok=True)
-        acme_url = f"http://{_HOST}:{_acme_port(folder, port)}"
+        acme_url = f"http://{_HOST}:{_acme_port(folder, port, beside)}"
         settings = _SETTINGS.format(port=port, acme=acme_url, agent=AGENT)
         write_private(folder / "holdgate.yaml", settings)
         _copy_policies(folder / "policies")
@@ -196,11 +198,11 @@ def _admit_people(home: Home) -> None:
         store.close()
 
 
-def _acme_port(folder: Path, gateway_port: int) -> int:
+def _acme_port(folder: Path, gateway_port: int, wanted: int) -> int:
     """The port Acme had before, if it is still free: a hold is bound to the host that the reviewer saw."""
     note = folder / "acme" / "port"
     before = note.read_text().strip() if note.exists() else ""
-    wanted = int(before) if before.isdecimal() else gateway_port + 1
+    wanted = int(before) if before.isdecimal() else wanted
     port = wanted if _is_free(wanted) and wanted != gateway_port else _free_port()
     note.write_text(f"{port}\n")
     return port

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.world import World, found
-from tests.services import PATIENCE, eventually
+from tests.services import PATIENCE, eventually, free_port
 
 HOLDGATE = [sys.executable, "-P", "-m", "gateway.cli"]
 
@@ -57,7 +57,7 @@ def environment(cwd: Path) -> dict[str, str]:
 def running_demo(folder: Path) -> Iterator[Demo]:
     """`holdgate demo` on a free port, until the end of the block."""
     process = subprocess.Popen(
-        [*HOLDGATE, "demo", "--data", str(folder), "--port", "0"],
+        [*HOLDGATE, "demo", "--data", str(folder), "--port", str(free_port())],
         cwd=folder.parent,
         env=environment(folder.parent),
         stdout=subprocess.PIPE,

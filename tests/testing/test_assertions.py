@@ -74,7 +74,9 @@ async def test_an_equal_call_has_one_effect(connector) -> None:
 
 
 @pytest.mark.parametrize(
-    ("connector", "ending"), [(plain, "unknown"), (keyed, "replayed"), (looked, "replayed")], ids=lambda each: str(each)
+    ("connector", "ending"),
+    [(plain, "unknown"), (keyed, "replayed"), (looked, "replayed")],
+    ids=["plain", "keyed", "looked"],
 )
 async def test_a_lost_answer_has_one_effect(connector, ending: str) -> None:
     """I-8, I-11: who deduplicates is asked again, who can be asked is looked up, and else nobody guesses."""
