@@ -32,9 +32,13 @@ class Body:
         """A JSON object, encrypted so that it can be read as this action's body of this kind, and as no other."""
         return cls(action_id, kind, keyring.seal(action_id, kind, to_json(content)))
 
-    def keep(self, tx: Transaction, keep_ms: int) -> str:
-        """Store it for so many milliseconds, in place of an earlier one of its kind. Its SHA-256, for the ledger."""
+    def keep(self, tx: Transaction, keep_ms: int) -> None:
+        """Store it for so many milliseconds, in place of an earlier one of its kind."""
         tx.bodies.put(self.action_id, self.kind, self.sealed, keep_ms=keep_ms)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the sealed bytes, by which a ledger line commits to them."""
         return hashlib.sha256(self.sealed).hexdigest()
 
 

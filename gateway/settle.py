@@ -46,7 +46,8 @@ class Settlement:
             return False
         body = None
         if ended.state is not State.UNKNOWN:
-            body = self._body.keep(tx, self._keep_ms)
+            self._body.keep(tx, self._keep_ms)
+            body = self._body.hash
             (tx.budgets.settle if ended.state is State.SUCCEEDED else tx.budgets.release)(id)
         if self._frees_claim:
             tx.actions.give_back(id)
