@@ -211,3 +211,18 @@ def test_an_answer_without_a_body_is_sent() -> None:
             said = until_closed(client) if ends else client.recv(65_536)
             assert said.startswith(b"HTTP/1.1 401 ")
             assert said.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
+    """`Expect: 100-continue` is answered at once: the body comes only after it."""
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert (await receive())["body"] == b"hi"
+            await refusing(scope, receive, send)
+
+    with running(reading) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(HEAD + b"expect: 100-continue\r\ncontent-length: 2\r\n\r\n")
+        assert client.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"hi")
+        assert client.recv(13) == b"HTTP/1.1 401 "
