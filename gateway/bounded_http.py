@@ -14,25 +14,30 @@ the request did: here the head goes out with what follows it.
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class _Together:
-    """A connection as one answer writes to it: what is written first waits for what is written next in the same go."""
+    """A connection as answers write to it: what one writes first waits for what it writes next in the same go."""
 
-    __slots__ = ("_begun", "_first", "_loop", "_transport")
+    __slots__ = ("_first", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._first = b""
-        self._begun = False
+        # None before an answer's first write, and empty when that has gone.
+        self._first: bytes | None = None
+
+    def begin(self) -> None:
+        """What is written next is the first of an answer."""
+        self.flush()
+        self._first = None
 
     def write(self, data: bytes) -> None:
-        if not self._begun:
-            self._begun, self._first = True, data
+        if self._first is None:
+            self._first = data
             self._loop.call_soon(self.flush)
         elif self._first:
             first, self._first = self._first, b""
@@ -62,7 +67,7 @@ class BoundedHttp(HttpToolsProtocol):
     head_bytes: ClassVar[int] = 65_536
     """For all of a request that is not its body: head, framing of chunks, trailers. One read more may come in."""
 
-    _answer: _Together | None = None
+    _answer: _Together
     _overdue: asyncio.TimerHandle | None = None
     _beside_body = 0
     _in_head = False
@@ -70,6 +75,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
+        self._answer = _Together(transport, self.loop)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -93,8 +99,8 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._expect_nothing()
         super().on_headers_complete()
-        self._answer = _Together(self.transport, self.loop)
-        self.cycle.transport = cast("asyncio.Transport", self._answer)  # all that it uses of one
+        self._answer.begin()
+        self.cycle.transport = self._answer  # type: ignore[assignment] # it is asked for nothing else
 
     def on_body(self, body: bytes) -> None:
         self._beside_body -= len(body)
@@ -108,8 +114,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._answering() and not self.cycle.more_body:
             self._deaf, self.cycle.keep_alive = True, False
         else:
-            if self._answer is not None:
-                self._answer.flush()
+            self._answer.flush()
             super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
