@@ -47,9 +47,10 @@ class _Together:
 
     def flush(self) -> None:
         """Let what waits wait no longer."""
-        first, self._first = self._first, b""
-        if first and not self._transport.is_closing():
-            self._transport.write(first)
+        if self._first:
+            first, self._first = self._first, b""
+            if not self._transport.is_closing():
+                self._transport.write(first)
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()
