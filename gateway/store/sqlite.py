@@ -31,9 +31,8 @@ Clock = Callable[[], int]
 
 _MAX_BATCH: Final = 64
 """Pieces of work in one transaction: they hold the event loop for a few milliseconds at most."""
-_TURNS: Final = 3
-"""Of the event loop, between the first piece of work and its batch: those who have already asked come along, and a
-commit costs as much as ten calls' statements. On an idle loop they take microseconds."""
+_TURNS: Final = 16
+"""Turns of the event loop for which work is gathered, at most. A commit costs as much as ten calls' statements."""
 _PATIENCE_MS: Final = 5_000
 """How long another process's transaction is waited for."""
 log = logging.getLogger("holdgate.store")
@@ -68,6 +67,8 @@ class SqliteStore:
         self._notes: deque[Job[Any]] = deque()
         self._busy = False
         """Whether a batch is under way, so that its end will see to the queue."""
+        self._shared = 1
+        """Pieces of work that the last batch had."""
         self._turn = threading.Lock()
         """Held from BEGIN to COMMIT; taken on the event loop and given back by the thread that waited for the disk."""
         self._connection = opened(path)
@@ -190,10 +191,14 @@ class SqliteStore:
                 notes.append(self._notes.popleft())
         return notes
 
-    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int = _TURNS) -> None:
-        """Begin the next batch after so many turns of the loop."""
-        if turns:
-            loop.call_soon(self._gather, loop, turns - 1)
+    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int | None = None) -> None:
+        """Begin the next batch in a few turns of the loop: in as many as the last one had pieces of work.
+
+        So a gateway with little to do commits at once, and one that is busy lets come along who is about to ask.
+        """
+        left = min(self._shared, _TURNS) if turns is None else turns
+        if left:
+            loop.call_soon(self._gather, loop, left - 1)
         else:
             self._next_batch(loop)
 
@@ -202,6 +207,7 @@ class SqliteStore:
         if self._closed:
             return
         batch = self._taken()
+        self._shared = len(batch)
         finish = self._commit if self._run_at_once(batch) else self._commit_patiently
         loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))
 
