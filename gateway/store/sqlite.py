@@ -11,23 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import sqlite3
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.errors import LedgerUnavailable
+from gateway.store.committer import Clock, Committer
 from gateway.store.job import Job, Work
 from gateway.store.opening import connect, explain, opened
 from gateway.store.transaction import ChainSealer, Transaction
 
 T = TypeVar("T")
-Clock = Callable[[], int]
 
 _MAX_BATCH: Final = 64
 """Pieces of work in one transaction: they hold the event loop for a few milliseconds at most."""
@@ -35,7 +32,6 @@ _TURNS: Final = 16
 """Turns of the event loop for which work is gathered, at most. A commit costs as much as ten calls' statements."""
 _PATIENCE_MS: Final = 5_000
 """How long another process's transaction is waited for."""
-log = logging.getLogger("holdgate.store")
 
 
 def wall_clock() -> int:
@@ -62,17 +58,14 @@ class SqliteStore:
         self.path = path
         self._sealer = sealer
         self._clock = clock
-        self._patience_ms = patience_ms
         self._queue: deque[Job[Any]] = deque()
         self._notes: deque[Job[Any]] = deque()
         self._busy = False
         """Whether a batch is under way, so that its end will see to the queue."""
         self._shared = 1
         """Pieces of work that the last batch had."""
-        self._turn = threading.Lock()
-        """Held from BEGIN to COMMIT; taken on the event loop and given back by the thread that waited for the disk."""
         self._connection = opened(path)
-        self._connection.execute("PRAGMA busy_timeout=0")
+        self._committer = Committer(self._connection, path, sealer, clock, patience_ms)
         self._reader = connect(path, read_only=True)
         self._watcher = connect(path, read_only=True)
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-disk")
@@ -117,7 +110,7 @@ class SqliteStore:
         """`write`, for callers without an event loop (the command line)."""
         self._check_open()
         job = Job(work)
-        self._commit_patiently([*self._noted(), job])
+        self._committer.commit_patiently([*self._noted(), job])
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value] # set whenever there is no error
@@ -159,7 +152,7 @@ class SqliteStore:
         self._sweeper.shutdown()
         self._disk.shutdown()
         while batch := self._taken():
-            self._commit_patiently(batch)
+            self._committer.commit_patiently(batch)
             for job in batch:
                 job.tell()
         self._readers.shutdown()
@@ -208,7 +201,8 @@ class SqliteStore:
             return
         batch = self._taken()
         self._shared = len(batch)
-        finish = self._commit if self._run_at_once(batch) else self._commit_patiently
+        committer = self._committer
+        finish = committer.commit if committer.run_at_once(batch) else committer.commit_patiently
         loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))
 
     def _told(self, loop: asyncio.AbstractEventLoop, batch: list[Job[Any]]) -> None:
@@ -219,85 +213,3 @@ class SqliteStore:
             self._gather(loop)
         else:
             self._busy = False
-
-    def _run_at_once(self, batch: list[Job[Any]]) -> bool:
-        """Run everything up to the commit, unless something stands in the way: then nothing was done, and False.
-
-        Without savepoints: for each of them SQLite copies every page that its work touches. So a piece of work that
-        fails undoes its neighbours, too, and they run again in `_commit_patiently`, where it fails alone. Another
-        process's transaction and a broken disk show there as well, where there is the patience to wait and to tell.
-        """
-        if not self._turn.acquire(blocking=False):
-            return False
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            tx = Transaction(self._connection, self._clock(), self._sealer)
-            for job in batch:
-                job.result = job.work(tx)
-            tx.ledger.seal()
-        except Exception:  # noqa: BLE001 - whatever it is, it shows again when the batch runs again
-            self._leave()
-            return False
-        return True
-
-    def _commit_patiently(self, batch: list[Job[Any]]) -> None:
-        """The whole transaction in one go, waiting for others where needed. Not on the event loop."""
-        self._turn.acquire()
-        try:
-            self._connection.execute(f"PRAGMA busy_timeout={self._patience_ms}")
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            finally:
-                self._connection.execute("PRAGMA busy_timeout=0")
-            tx = Transaction(self._connection, self._clock(), self._sealer)
-            for job in batch:
-                self._run_alone(job, tx)
-            tx.ledger.seal()
-        except Exception as broken:  # noqa: BLE001 - whatever it is, the transaction ends, or all others wait for it
-            self._abandon(batch, broken)
-        else:
-            self._commit(batch)
-
-    def _run_alone(self, job: Job[Any], tx: Transaction) -> None:
-        """A piece of work in a savepoint of its own: when it fails, it undoes only itself."""
-        execute = self._connection.execute
-        execute("SAVEPOINT work")
-        head = tx.ledger.unsealed
-        try:
-            job.result = job.work(tx)
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            execute("ROLLBACK TO work")
-            tx.ledger.unsealed = head
-            if not isinstance(error, HoldgateError):
-                log.error("work_failed", exc_info=error)
-            job.error = error
-        execute("RELEASE work")
-
-    def _commit(self, batch: list[Job[Any]]) -> None:
-        """Wait for the disk."""
-        try:
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as broken:
-            self._abandon(batch, broken)
-        else:
-            self._turn.release()
-
-    def _abandon(self, batch: list[Job[Any]], broken: Exception) -> None:
-        """Tell everybody in the batch that nothing was kept, and why."""
-        why = explain(broken, self.path)
-        log.error("ledger_unavailable", extra={"why": why})
-        self._leave()
-        for job in batch:
-            job.result, job.error = None, LedgerUnavailable(why)
-
-    def _leave(self) -> None:
-        """End the transaction without a trace. A full disk makes SQLite roll back by itself, so there may be none."""
-        try:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            log.exception("rollback_failed")
-        finally:
-            self._turn.release()
