@@ -88,6 +88,7 @@ def test_an_answer_is_the_same_as_the_apps(gateway: Shop, ports: tuple[int, int]
         without("_meta"),
         changed(extra=1),
         changed(_meta={"progressToken": {}}),
+        changed(_meta={"progressToken": None}),
         changed(_meta={"progressToken": 1.5}),
         changed(_meta={"progressToken": True}),
         changed(_meta={"io.modelcontextprotocol/logLevel": "loud"}),
