@@ -36,7 +36,9 @@ _CONNECTING: Final = aiohttp.ClientTimeout(connect=5.0, ceil_threshold=math.inf)
 """Seconds until there must be a connection; aiohttp rounds long ones up by as much as a second, unless told not to."""
 
 
-_INTERIM: Final = frozenset(range(100, 200)) - {101}
+_SWITCHED: Final = 101
+"""Status of an answer after which its connection speaks something else, though nobody asked it to."""
+_INTERIM: Final = frozenset(range(100, 200)) - {_SWITCHED}
 """Statuses of answers that another one follows."""
 
 
@@ -203,7 +205,8 @@ class _Exchange:
             head, content = await protocol.read()
         self.head = head
         body = _refusal(head, max_body) or await _read(content, max_body)
-        self.whole = content.at_eof() and transport.get_write_buffer_size() == 0
+        ended = content.at_eof() and head.code != _SWITCHED
+        self.whole = ended and transport.get_write_buffer_size() == 0
         return _response(head, body)
 
     def failure(self, error: Exception) -> httpx.TransportError:

@@ -86,6 +86,15 @@ async def test_a_connection_that_still_has_something_to_send_is_not_used_again()
             assert upstream.connections == connections
 
 
+async def test_a_connection_that_speaks_something_else_is_not_used_again() -> None:
+    """I-7: whatever follows an upgrade that nobody asked for is not the answer to the next request."""
+    switched = say(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", keep=True)
+    async with wire(switched, reply()) as upstream, engine(upstream) as at:
+        assert (await get(at)).status == 101
+        assert (await get(at)).body == b"{}"
+        assert upstream.connections == 2
+
+
 async def test_a_connection_that_was_given_up_is_not_used_again() -> None:
     """The answer that comes too late would be the next request's (I-7)."""
     async with wire(say_and_hang(b""), reply()) as upstream, engine(upstream) as at:
