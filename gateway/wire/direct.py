@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
@@ -147,8 +147,7 @@ class Direct:
     async def _listed(
         self, asked: PlainList, exchange: Exchange, fields: Fields, client: str | None, send: Send
     ) -> None:
-        watched = serving(self._operation(asked, fields, client)) if observing() else contextlib.nullcontext()
-        with watched:
+        with self._watched(asked, fields, client):
             result = self._tools.first_page(exchange.principal, {"_meta": self._meta})
         await raw_answer(200, _response(asked.id, b"result", result)).send(send)
 
@@ -157,11 +156,8 @@ class Direct:
     ) -> list[str]:
         stream = _Stream(call, receive, send, self._progress_seconds)
         try:
-            if observing():
-                with serving(self._operation(call, fields, client)) as observed:
-                    reply = await self._reply(call, exchange, fields, observed)
-            else:
-                reply = await self._reply(call, exchange, fields, Observed())
+            with self._watched(call, fields, client) as observed:
+                reply = await self._reply(call, exchange, fields, observed)
         except asyncio.CancelledError:
             if stream.left:
                 return []
@@ -185,6 +181,11 @@ class Direct:
         if outcome.is_error:
             observed.error = "tool_error"
         return raw_answer(200, _response(call.id, b"result", self._calls.spelled(outcome, self._spelled_meta)))
+
+    def _watched(
+        self, asked: PlainCall | PlainList, fields: Fields, client: str | None
+    ) -> AbstractContextManager[Observed]:
+        return serving(self._operation(asked, fields, client)) if observing() else nullcontext(Observed())
 
     def _operation(self, asked: PlainCall | PlainList, fields: Fields, client: str | None) -> Operation:
         tool = None
@@ -277,9 +278,5 @@ def _event(message: bytes) -> bytes:
 
 
 def _speaks_as_the_protocol_says(values: Mapping[str, str]) -> bool:
-    return _takes_both(values.get("accept", "")) and values.get("content-type", "").lower().startswith(_JSON)
-
-
-@lru_cache(maxsize=64)
-def _takes_both(accept: str) -> bool:
-    return {kind.partition(";")[0].strip().lower() for kind in accept.split(",")} >= _ACCEPTED
+    accepted = {kind.partition(";")[0].strip().lower() for kind in values.get("accept", "").split(",")}
+    return accepted >= _ACCEPTED and values.get("content-type", "").lower().startswith(_JSON)

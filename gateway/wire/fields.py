@@ -30,6 +30,7 @@ def fields_of(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
 
     HTTP's parser leaves blanks at the end of a value, and they are no part of it (RFC 9110, 5.5).
     """
+    # From the last one on, so that the first of a repeated field is the one that stays.
     values = {name.decode("latin-1"): value.strip(b" \t").decode("latin-1") for name, value in reversed(raw)}
     if len(values) == len(raw):
         return Fields(values, _NONE)

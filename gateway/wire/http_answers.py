@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from math import ceil
 from typing import Final
 
+from pydantic_core import to_json
 from starlette.types import Send
 
 from gateway.values import value
@@ -56,7 +56,7 @@ def failure(
 
 def json_answer(status: int, value: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
     """Any JSON."""
-    return raw_answer(status, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), headers)
+    return raw_answer(status, to_json(value), headers)
 
 
 def raw_answer(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:

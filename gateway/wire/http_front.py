@@ -24,7 +24,7 @@ from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR
-from gateway.wire.probes import PROBES, Probes
+from gateway.wire.probes import Probes
 
 if TYPE_CHECKING:
     from gateway.wire.direct import Direct
@@ -108,7 +108,7 @@ class HttpFront:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Answer | None:
         """The answer when the request ends here, or None when the protocol has answered it."""
         path: str = scope["path"]
-        if path in PROBES and (answer := await self._probes.answer(scope["method"], path)) is not None:
+        if (answer := await self._probes.answer(scope["method"], path)) is not None:
             return answer
         fields = fields_of(scope["headers"])
         if not host_matches(fields.one("host"), self._settings.allowed_hosts):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from mcp.server.lowlevel import Server
 from mcp_types import PaginatedRequestParams
+from pydantic_core import to_json
 
 from gateway.model import Principal, Surface
 from gateway.tools.offers import Offer
@@ -65,7 +65,7 @@ class ToolList:
         version = self._gateway.catalogue_version(principal)
         if version not in self._first:
             result = {**page(pages, None), **more}
-            self._first[version] = json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
+            self._first[version] = to_json(result)
         return self._first[version]
 
     def _entry(self, tool: Published) -> dict[str, Any]:

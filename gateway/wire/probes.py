@@ -15,8 +15,6 @@ from gateway.wire.http_answers import Answer, json_answer
 
 _ALIVE: Final = "/healthz"
 _READY: Final = "/readyz"
-PROBES: Final = (_ALIVE, _READY)
-"""Paths at which anybody may ask."""
 _STANDS_SECONDS: Final = 1.0
 """How long one look at the store answers every probe: to look is to write."""
 
@@ -41,7 +39,7 @@ class Probes:
 
     async def answer(self, method: str, path: str) -> Answer | None:
         """The answer, when this is a probe."""
-        if path not in PROBES or method not in ("GET", "HEAD"):
+        if path not in (_ALIVE, _READY) or method not in ("GET", "HEAD"):
             return None
         up = path == _ALIVE or await self._is_ready()
         return json_answer(200 if up else 503, {"ok": up}, self._headers)

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from mcp.types.methods import validate_client_request
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
+
+from gateway.strict_json import loads
 
 _LIST: Final = "tools/list"
 _PROTOCOLS_OWN: Final = "io.modelcontextprotocol/"
@@ -36,7 +38,7 @@ def well_formed(method: str, version: str, params: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=_REMEMBERED)
 def _accepted_client(method: str, version: str, about_itself: bytes) -> bool:
     called = {} if method == _LIST else {"name": "", "arguments": {}}
-    return _accepted(method, version, {**called, "_meta": from_json(about_itself)})
+    return _accepted(method, version, {**called, "_meta": loads(about_itself)})
 
 
 def _accepted(method: str, version: str, params: Mapping[str, Any]) -> bool:
