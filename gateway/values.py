@@ -12,7 +12,8 @@ T = TypeVar("T")
 def value(kind: type[T]) -> type[T]:
     """A dataclass that is frozen to the type checker, and compared, hashed and slotted as a frozen one is.
 
-    Frozen at run time as well, it would set each of its fields through a call of `object.__setattr__`: a governed call
-    makes twenty values, and that took a fortieth of its time. What others' code is handed, and a permit, are.
+    For what every call makes: frozen at run time as well, it would set each of its fields through a call of
+    `object.__setattr__`, and with twenty of them a call that took a fortieth of its time. What is made seldom, what
+    others' code is handed, and a permit are `@dataclass(frozen=True)`.
     """
     return dataclass(slots=True, unsafe_hash=True)(kind)

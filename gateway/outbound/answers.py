@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ from gateway import strict_json
 from gateway.connector import JSON
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.redact import INVISIBLE, Redactor
+from gateway.values import value
 
 _LONGEST_WAIT: Final = 86_400.0
 _LONGEST_QUOTE: Final = 200
@@ -18,7 +18,7 @@ _NOTES: Final = ("message", "detail", "error_description", "title", "error", "er
 """Where APIs put their explanation, most telling first."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """An upstream's answer, with every known credential already taken out of its body."""
 
@@ -161,13 +161,13 @@ def _quote(body: bytes | None, redactor: Redactor) -> str:
     return shown if len(shown) <= _LONGEST_QUOTE else f"{shown[: _LONGEST_QUOTE - 1]}…"
 
 
-def _note(value: Any) -> str:
+def _note(said: Any) -> str:
     """The first text under a name that APIs use for an explanation."""
     for _ in range(4):
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list):
-            value = value[0] if value else None
-        elif isinstance(value, dict):
-            value = next((value[name] for name in _NOTES if value.get(name)), None)
+        if isinstance(said, str):
+            return said
+        if isinstance(said, list):
+            said = said[0] if said else None
+        elif isinstance(said, dict):
+            said = next((said[name] for name in _NOTES if said.get(name)), None)
     return ""

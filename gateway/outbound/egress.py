@@ -43,6 +43,7 @@ _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 _IPV4_COMPATIBLE: Final = ip_network("::/96")
 
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~!$&'()*+,;=:@/-]*)*")
+"""Runs of plain characters between percent codes, so written that there is one way to match and no going back."""
 _NOWHERE: Final = re.compile(r"/\.{0,2}(?:[/;]|\Z)")
 """A segment that names nothing of its own; `..;v=1` is `..` to servers that know path parameters."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")

@@ -10,7 +10,6 @@ import asyncio
 import math
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -18,6 +17,7 @@ import httpx
 from yarl import URL
 
 from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
+from gateway.values import value
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawResponseMessage
     from aiohttp.tracing import Trace
 
-NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 """What the engine raises when no byte of the request can have left; after anything else, one may have."""
 
 MAX_BODY: Final = 2 * 1024 * 1024
@@ -33,9 +33,7 @@ _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
 _CONNECTING: Final = aiohttp.ClientTimeout(connect=5.0, ceil_threshold=math.inf)
-"""Seconds until there must be a connection; aiohttp rounds long ones up by as much as a second, unless told not to."""
-
-
+"""There must be a connection in 5 seconds. aiohttp rounds up by as much as a second, unless told not to."""
 _SWITCHED: Final = 101
 """Status of an answer after which its connection speaks something else, though nobody asked it to."""
 _INTERIM: Final = frozenset(range(100, 200)) - {_SWITCHED}
@@ -46,7 +44,7 @@ class BodyRefused(httpx.DecodingError):
     """The answer's body is too large, or encoded though the gateway asked for it plain."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Response:
     """What came back."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.connector import JSON
 from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded_query
 from gateway.outbound.upstream import Query
+from gateway.values import value
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_PATH: Final = 8_000
 _ENCODER: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+"""Not Pydantic's, which also spells what is no JSON: bytes, sets, and dates."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Template:
     """A checked request without its credential: safe to show, and the same on every attempt."""
 
