@@ -34,6 +34,7 @@ class Identifier:
         principal, tool = call.principal, resolved.tool
         task = await self._task(call)
         key = self._key(resolved, principal, task)
+        twin = self._keyring.claim("twin", principal.tenant, principal.id, tool.name, resolved.spelled) if key else b""
         return Action(
             id=new_id("act"),
             principal=principal,
@@ -45,9 +46,7 @@ class Identifier:
             task=task,
             key=key,
             fingerprint=self._fingerprint(resolved),
-            twin=self._keyring.claim("twin", principal.tenant, principal.id, tool.name, resolved.spelled)
-            if key
-            else b"",
+            twin=twin,
             reason=resolved.reason,
             evidence=resolved.evidence,
             carried=call.carried,

@@ -64,7 +64,7 @@ class _Spellings:
     """Short values, each as a whole word."""
 
     @property
-    def show(self) -> bool:
+    def printable(self) -> bool:
         """Whether they are printable ASCII, as whatever is sent in a header is."""
         return all(one.isascii() and one.isprintable() for one in (*self.plain, *(word.pattern for word in self.words)))
 
@@ -152,7 +152,7 @@ class Redactor:
         Looked for in what of it is printable, with the rest left out: that sees what a full search would find, and is
         quick where that takes a second for a megabyte. A short value is one word, so for it the rest becomes blanks.
         """
-        if not self._all.show:
+        if not self._all.printable:
             return True
         if _stand(self._all, body.translate(None, _UNPLAIN)):
             return True

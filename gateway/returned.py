@@ -37,5 +37,4 @@ def returned(tool: Tool, output: Output) -> Returned:
         # Handed over whole, where a tool's data would be cut to fit.
         # As a text in JSON, which spells its quotes a second time.
         fits(text_size(json.dumps(data, ensure_ascii=False)))
-    content = content_of(output)
-    return Returned(data, spelled(content) if content else ())
+    return Returned(data, spelled(content_of(output)))

@@ -38,8 +38,7 @@ class Throttle:
         now = self._clock()
         counted: list[tuple[str, float]] = []
         for name, rate in rates:
-            free_at = self._free_at.get(name, now)
-            after = (free_at if free_at > now else now) + rate.seconds / rate.count
+            after = max(self._free_at.get(name, now), now) + rate.seconds / rate.count
             wait = after - now - rate.seconds
             if wait > 1e-9:
                 milliseconds = max(1, math.ceil(wait * 1000))

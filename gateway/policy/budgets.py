@@ -31,7 +31,7 @@ class Price:
 def prices(
     principal: Principal, tool: Tool, wholes: Iterable[Budgets], own: Iterable[tuple[str, ToolBudget]]
 ) -> tuple[Price, ...]:
-    """What a call costs: against the budgets over all tools, and against those of its own tool.
+    """What each call costs, against the budgets over all tools and against those of its own tool.
 
     Policies share the counters over all tools, and the smallest limit counts.
     """
@@ -70,7 +70,10 @@ def limits(wholes: Iterable[Budgets]) -> TaskLimits:
 
 
 def _owner(principal: Principal, per: str) -> str:
-    """Whose budget it is, so written that no two owners share a name, whatever their ids contain."""
+    """Whose budget it is, so written that no two owners share a name, whatever their ids contain.
+
+    Of a task's only the beginning: which task it is, a call tells.
+    """
     tenant = escaped(principal.tenant)
     match per:
         case "principal":
@@ -94,7 +97,7 @@ def _whole(
 ) -> Iterator[Price]:
     of_task = isinstance(budget, TaskBudget)
     whose = _owner(principal, "task" if of_task else "principal")
-    suffix = _per(window)
+    suffix = _within(window)
     if budget.tool_calls is not None:
         yield Price(whose, of_task, f"/tool_calls{suffix}", None, budget.tool_calls, window, "calls")
     spend = budget.spend
@@ -107,11 +110,11 @@ def _of_tool(principal: Principal, tool: Tool, own: Iterable[tuple[str, ToolBudg
         whose = f"{policy}/{tool.name}/{_owner(principal, budget.per)}"
         field = budget.sum
         unit = "calls" if field is None else unit_of(tool.currency) if field == tool.spend and tool.currency else field
-        what = f"/{field or 'calls'}{_per(budget.window)}"
+        what = f"/{field or 'calls'}{_within(budget.window)}"
         yield Price(whose, budget.per == "task", what, field, budget.at_most, budget.window, unit)
 
 
-def _per(window: int | None) -> str:
+def _within(window: int | None) -> str:
     return "" if window is None else f"/{spoken(window)}"
 
 

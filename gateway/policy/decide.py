@@ -12,7 +12,6 @@ from gateway.connector import Tool
 from gateway.documents import Document
 from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Rate, RuleRef, Verdict
 from gateway.policy import budgets
-from gateway.policy.budgets import Price
 from gateway.policy.clauses import Clause, clauses, covers, matcher
 from gateway.policy.document import Budgets, PolicyDocument, ToolBudget
 from gateway.policy.inquiry import Inquiry
@@ -23,7 +22,7 @@ _CODES = {"not_permitted": 0, "needs_evidence": 1, "needs_reason": 2, "approval_
 _PRINCIPALS = 1_024
 """Principals whose tools are remembered: with a thousand tools, adding them up is no small part of a call."""
 _CASES = 8_192
-"""Principals with a tool each of which is remembered what no argument changes."""
+"""Pairs of a principal and a tool of which that is remembered which no argument changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,9 @@ class _Case:
     unbitten: Decision
     """Of a call that no clause bites, its charges left out."""
     clauses: tuple[Clause, ...]
-    prices: tuple[Price, ...]
+    prices: tuple[budgets.Price, ...]
     rates: tuple[tuple[str, Rate], ...] | None
+    """As `Policy.rates` gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Policy:
             on_exceeded=min((whole.on_exceeded for whole in wholes if whole.on_exceeded), default=None),
         )
 
-    def _prices(self, principal: Principal, tool_name: str, says: Sequence[_Say]) -> tuple[Price, ...]:
+    def _prices(self, principal: Principal, tool_name: str, says: Sequence[_Say]) -> tuple[budgets.Price, ...]:
         wholes = [say.whole for say in says if say.whole]
         own = [budget for say in says for budget in say.own]
         return budgets.prices(principal, self._tools[tool_name], wholes, own) if says else ()

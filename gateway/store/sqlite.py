@@ -62,8 +62,8 @@ class SqliteStore:
         self._notes: deque[Job[Any]] = deque()
         self._busy = False
         """Whether a batch is under way, so that its end will see to the queue."""
-        self._shared = 1
-        """Pieces of work that the last batch had."""
+        self._last_batch = 1
+        """How many pieces of work it had."""
         self._connection = opened(path)
         self._committer = Committer(self._connection, path, sealer, clock, patience_ms)
         self._reader = connect(path, read_only=True)
@@ -82,8 +82,8 @@ class SqliteStore:
         """Run `work` in a transaction; when this returns, what it wrote is on disk.
 
         Cancelling the caller does not cancel the work. Exceptions of `work` undo only its own writes. It runs on the
-        event loop: what walks through many rows belongs into `sweep`. It may be run twice, when a neighbour fails: the
-        first time is undone, so that it changes nothing but the database.
+        event loop: what walks through many rows belongs into `sweep`. It is run twice when a neighbour in its
+        transaction fails, the first time for nothing: so it must change nothing but the database.
 
         Raises:
             LedgerUnavailable: the database is full, locked, read-only or broken; nothing of `work` was kept.
@@ -189,7 +189,7 @@ class SqliteStore:
 
         So a gateway with little to do commits at once, and one that is busy lets come along who is about to ask.
         """
-        left = min(self._shared, _TURNS) if turns is None else turns
+        left = min(self._last_batch, _TURNS) if turns is None else turns
         if left:
             loop.call_soon(self._gather, loop, left - 1)
         else:
@@ -200,7 +200,7 @@ class SqliteStore:
         if self._closed:
             return
         batch = self._taken()
-        self._shared = len(batch)
+        self._last_batch = len(batch)
         committer = self._committer
         finish = committer.commit if committer.run_at_once(batch) else committer.commit_patiently
         loop.run_in_executor(self._disk, finish, batch).add_done_callback(lambda _: self._told(loop, batch))

@@ -29,7 +29,7 @@ _INVISIBLE: Final = re.compile(f"(?![\\t\\n])[{CONTROLS}{FORMATTING}{SURROGATES}
 """What a reader cannot see but a model still reads; newlines and tabs lay a text out, and stay."""
 _HIDDEN: Final = re.compile(f"[{CONTROLS}{FORMATTING}]")
 _HIDDEN_ESCAPED: Final = re.compile(r"\\[ubfr]")
-"""The same in JSON, which has no newline, no tab and no surrogate but as an escape."""
+"""Together the same in compact JSON, whose newlines and tabs are escapes; those two may stay."""
 # Tried in this order until the result fits: characters kept of a string, items kept of a list.
 _CUTS: Final = ((8_000, None), (2_000, None), (500, None), (500, 200), (500, 50), (200, 20), (200, 5))
 
@@ -131,9 +131,12 @@ def _as_it_is(members: dict[str, Any]) -> str | None:
     return None if "null" in text or _hides_something(text) else text
 
 
-def _hides_something(json: str) -> bool:
-    ascii = json.isascii() and "\x7f" not in json
-    return _HIDDEN_ESCAPED.search(json) is not None or (not ascii and _HIDDEN.search(json) is not None)
+def _hides_something(spelled: str) -> bool:
+    """Whether this JSON may hold what a reader cannot see. Of ASCII, only DEL stands in it without an escape."""
+    if _HIDDEN_ESCAPED.search(spelled):
+        return True
+    plain = spelled.isascii() and "\x7f" not in spelled
+    return not plain and _HIDDEN.search(spelled) is not None
 
 
 def _fit_to_be_seen(outcome: Outcome) -> dict[str, Any]:
