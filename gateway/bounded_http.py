@@ -19,8 +19,8 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class _Together:
-    """A connection as answers write to it: what one writes first waits for what it writes next in the same go."""
+class _AnswerTransport:
+    """What an answer is written to: its head waits for what is written next in the same turn of the loop."""
 
     __slots__ = ("_first", "_loop", "_transport")
 
@@ -68,7 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
     head_bytes: ClassVar[int] = 65_536
     """For all of a request that is not its body: head, framing of chunks, trailers. One read more may come in."""
 
-    _answer: _Together
+    _answer: _AnswerTransport
     _overdue: asyncio.TimerHandle | None = None
     _beside_body = 0
     _in_head = False
@@ -76,7 +76,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        self._answer = _Together(transport, self.loop)
+        self._answer = _AnswerTransport(transport, self.loop)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:

@@ -198,11 +198,11 @@ def _admit_people(home: Home) -> None:
         store.close()
 
 
-def _acme_port(folder: Path, gateway_port: int, wanted: int) -> int:
+def _acme_port(folder: Path, gateway_port: int, beside: int) -> int:
     """The port Acme had before, if it is still free: a hold is bound to the host that the reviewer saw."""
     note = folder / "acme" / "port"
     before = note.read_text().strip() if note.exists() else ""
-    wanted = int(before) if before.isdecimal() else wanted
+    wanted = int(before) if before.isdecimal() else beside
     port = wanted if _is_free(wanted) and wanted != gateway_port else _free_port()
     note.write_text(f"{port}\n")
     return port

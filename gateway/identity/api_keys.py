@@ -66,19 +66,19 @@ def _holder(tx: Transaction, token: str) -> tuple[KeyRecord, Principal] | None:
     key = tx.people.key(parsed[1]) if parsed else None
     presented = hashlib.sha256((parsed[2] if parsed else token).encode()).digest()
     same = hmac.compare_digest(presented, key.digest if key else _NOBODY)
-    if not (key and same and key.usable(tx.now)):
-        return None
-    principal = tx.people.get(key.tenant, key.principal)
-    return (key, replace(principal, key_id=key.id)) if principal else None
+    return _good(tx, key) if key and same else None
 
 
 def _still(tx: Transaction, key: KeyRecord) -> tuple[KeyRecord, Principal] | None:
     """What became of a key that was presented before."""
     now = tx.people.key(key.id)
-    if now is None or now.digest != key.digest or not now.usable(tx.now):
-        return None
-    principal = tx.people.get(now.tenant, now.principal)
-    return (now, replace(principal, key_id=now.id)) if principal else None
+    return _good(tx, now) if now and now.digest == key.digest else None
+
+
+def _good(tx: Transaction, key: KeyRecord) -> tuple[KeyRecord, Principal] | None:
+    """The key and whose it is, as long as both may be used."""
+    principal = tx.people.get(key.tenant, key.principal) if key.usable(tx.now) else None
+    return (key, replace(principal, key_id=key.id)) if principal else None
 
 
 class ApiKeys:
