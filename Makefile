@@ -3,7 +3,7 @@
 .PHONY: help demo play examples bench test test-clients coverage pythons conformance check format wheel lock clean
 
 IN = .venv/bin/python -m
-# A worker for every core, and no more than that many: each collects all tests, and has its own Acme and OpenBao.
+# A worker for every core, and at most eight: each collects all tests, and has its own Acme, OpenBao and share of ports.
 ON_EVERY_CORE = --numprocesses auto --maxprocesses 8 --dist worksteal
 
 help:

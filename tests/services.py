@@ -42,7 +42,7 @@ def eventually(condition: Callable[[], Any], what: str) -> Any:
 
 
 def _ports_of_this_worker() -> Iterator[int]:
-    """Every second port of a share that no other worker of this run has; the one above each is free for a neighbour.
+    """Every second port of one of eight shares, which no other worker has; the one above each is free for a neighbour.
 
     They lie below those that a kernel gives to whoever asks for any: between the choice of a port and a server's start
     a client of another test would sooner or later be given just that one.
