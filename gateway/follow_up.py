@@ -85,7 +85,11 @@ class FollowUp:
 
     async def _cancel(self, principal: Principal, action_id: str) -> Outcome:
         def cancel(tx: Transaction) -> Outcome | Refusal:
-            row = _own(tx, principal, action_id)
+            try:
+                row = _own(tx, principal, action_id)
+            except Refusal as nobodys:
+                # Not raised in here: work that raises makes its neighbours run again.
+                return nobodys
             cancelled = row.state is State.HELD and (
                 holds.close(tx, row, HoldState.PENDING, HoldState.CANCELLED, "hold_cancelled", by=principal.id)
                 or holds.close(tx, row, HoldState.APPROVED, HoldState.CANCELLED, "hold_cancelled", by=principal.id)
