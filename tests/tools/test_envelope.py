@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Outcome, Retry, Status
-from gateway.tools.envelope import MAX_DATA_BYTES, as_text, envelope_of, output_schema, to_wire
+from gateway.tools.envelope import MAX_DATA_BYTES, MAX_SENTENCE, as_text, envelope_of, output_schema, to_wire
 from gateway.tools.verdict import judge
 from tests.shop import OUTCOMES, refund
 
@@ -89,6 +89,17 @@ DATA = st.dictionaries(
     ),
     max_size=5,
 )
+
+
+@pytest.mark.parametrize("member", ["message", "next"])
+def test_a_sentence_that_is_too_long_is_cut(member: str) -> None:
+    """T-2: also in an envelope that is small enough as a whole."""
+    longest, longer = "x" * MAX_SENTENCE, "x" * (MAX_SENTENCE + 1)
+    kept, cut = (
+        to_wire(replace(Outcome(Status.FAILED, ACTION), **{member: text}))[member] for text in (longest, longer)
+    )
+    assert kept == longest
+    assert len(cut) <= MAX_SENTENCE < len(longer)
 
 
 @given(DATA)
