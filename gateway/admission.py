@@ -79,6 +79,8 @@ class Admission:
         verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, told))
         if isinstance(verdict, Refusal):
             raise verdict
+        if isinstance(verdict, Permit) and action.mode is Mode.RUN:
+            await self._tell_budgets(action, decision)
         return verdict
 
     async def permit_look(self, action: Action) -> Permit:
@@ -109,7 +111,10 @@ class Admission:
         Returns:
             The permit, or None when somebody else consumed the approval, or it is no longer enough (S15, S19).
         """
-        return await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
+        permit = await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
+        if permit is not None:
+            await self._tell_budgets(action, decision)
+        return permit
 
     async def retake(self, row: ActionRow, action: Action) -> Permit | None:
         """A permit to send an unanswered write again, with the same upstream key (semantics.md I-8); None: too late."""
@@ -278,10 +283,16 @@ class Admission:
                     next=_then(decision),
                     rules=(charge.budget,),
                 )
-        if metrics.on():
-            for charge in decision.charges:
-                metrics.charged(action, charge, tx.budgets.used(tenant, charge))
         return None
+
+    async def _tell_budgets(self, action: Action, decision: Decision) -> None:
+        """Measure what is used of the budgets that were charged: once it is committed, for the work may run twice."""
+        if not (metrics.on() and decision.charges):
+            return
+        tenant = action.principal.tenant
+        used = await self._store.read(lambda tx: [tx.budgets.used(tenant, charge) for charge in decision.charges])
+        for charge, sum in zip(decision.charges, used, strict=True):
+            metrics.charged(action, charge, sum)
 
     def _intend(
         self, tx: Transaction, action: Action, decision: Decision, told: tuple[Body, ...], event: Event

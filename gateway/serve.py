@@ -195,9 +195,10 @@ def _local(app: App) -> Principal:
 
     principal, key = app.store.look(look)
     if principal is None or key is None:
+        verb = "create" if key is None else "enable"
         raise StartupError(
-            f"There is no principal {name} with an active key, and stdio has to act for somebody.",
+            f"There is no enabled principal {name!r} with an active key, and stdio has to act for somebody.",
             file=str(app.home.file),
-            remedy=f"Run `holdgate keys create {name}`, or name another under `stdio_principal`.",
+            remedy=f"Run `holdgate keys {verb} {name}`, or name another under `stdio_principal`.",
         )
     return replace(principal, key_id=key)

@@ -100,7 +100,9 @@ def _database(home: Home) -> Iterator[Finding]:
     with opened_store(home) as store:
         now = store.now()
         last = store.look(lambda tx: next(tx.ledger.lines(newest_first=True, limit=1), None))
-        keys = [key for key in store.look(lambda tx: tx.people.keys(home.settings.tenant)) if key.usable(now)]
+        enabled = {person.id: on for person, on in store.look(lambda tx: tx.people.all(home.settings.tenant))}
+        stored = store.look(lambda tx: tx.people.keys(home.settings.tenant))
+        keys = [key for key in stored if key.usable(now) and enabled.get(key.principal)]
         stops = store.look(lambda tx: tx.switches.all(home.settings.tenant))
         unknown = store.look(lambda tx: tx.actions.unsettled())
     yield Finding("database", "ok", f"{home.database}, {last.seq if last else 0} ledger lines.")
@@ -109,7 +111,7 @@ def _database(home: Home) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"{len(keys)} active.")
     else:
         yield Finding("keys", "warn", "Nobody has an active key.", "Run `holdgate keys create NAME`.")
-    yield from _stdio(home, {key.principal for key in keys})
+    yield from _stdio(home, {key.principal for key in keys}, disabled={name for name, on in enabled.items() if not on})
     for stop in stops:
         what = f"{stop.scope} {stop.target}".rstrip()
         yield Finding("switches", "warn", f"Stopped: {what}, because: {stop.because}", f"`holdgate resume {what}`")
@@ -117,13 +119,17 @@ def _database(home: Home) -> Iterator[Finding]:
         yield Finding("outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate resolve`.")
 
 
-def _stdio(home: Home, with_keys: set[str]) -> Iterator[Finding]:
+def _stdio(home: Home, with_keys: set[str], *, disabled: set[str]) -> Iterator[Finding]:
     name = home.settings.stdio_principal
     if name in with_keys:
         yield Finding("stdio", "ok", f"`serve --stdio` acts for {name}.")
     elif "stdio_principal" in home.settings.model_fields_set:
-        remedy = f"Run `holdgate keys create {name}`, or name another under `stdio_principal`."
-        yield Finding("stdio", "warn", f"`serve --stdio` would act for {name}, who has no active key.", remedy)
+        mend = (
+            f"Run `holdgate keys {'enable' if name in disabled else 'create'} {name}`" if name else "Name a principal"
+        )
+        why = "is disabled" if name in disabled else "has no active key"
+        said = f"`serve --stdio` would act for {name!r}, who {why}."
+        yield Finding("stdio", "warn", said, f"{mend}, or name another under `stdio_principal`.")
 
 
 def _clock(last_line: str | None, now: int) -> Iterator[Finding]:

@@ -95,4 +95,22 @@ def test_whom_stdio_acts_for_must_be_somebody(home: Path, holdgate: Holdgate) ->
     assert stdio() == ("ok", "`serve --stdio` acts for support-agent.")
     settings = home / "holdgate.yaml"
     settings.write_text(settings.read_text().replace("stdio_principal: support-agent", "stdio_principal: nobody"))
-    assert stdio() == ("warn", "`serve --stdio` would act for nobody, who has no active key.")
+    assert stdio() == ("warn", "`serve --stdio` would act for 'nobody', who has no active key.")
+
+
+def test_a_disabled_principal_counts_for_nobody(holdgate: Holdgate) -> None:
+    """Its keys are not active ones, stdio cannot act for it, and the remedy is to enable it."""
+
+    def active() -> int:
+        return int(doctor()["keys"]["message"].split()[0])
+
+    def doctor() -> dict[str, dict[str, str]]:
+        return {finding["check"]: finding for finding in holdgate("doctor", "--json").json}
+
+    before = active()
+    holdgate("keys", "disable", "support-agent")
+    assert active() == before - 1
+    found = doctor()
+    assert found["stdio"]["verdict"] == "warn"
+    assert "holdgate keys enable support-agent" in found["stdio"]["remedy"]
+    assert "holdgate keys enable support-agent" in holdgate.program("serve", "--stdio").err

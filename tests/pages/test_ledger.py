@@ -59,6 +59,14 @@ def test_an_auditor_reads_and_checks_the_ledger_as_the_page_says(after_quickstar
     key.write_text(others)
     assert "InvalidSignature" in check(program, export.parent).stderr
     key.write_text(ours)
+    notes = (export.parent / "checkpoints.notes").read_text()
+    (export.parent / "checkpoints.notes").write_text("")
+    assert "no checkpoint is in the notes" in check(program, export.parent).stderr
+    (export.parent / "checkpoints.notes").write_text(notes)
+    whole = export.read_text()
+    export.write_text(whole.partition("\n")[0] + "\n")
+    assert "the export ends before line" in check(program, export.parent).stderr
+    export.write_text(whole)
     export.write_text(export.read_text().replace("fiona", "olivia"))
     assert "AssertionError" in check(program, export.parent).stderr
 

@@ -61,6 +61,29 @@ async def test_work_of_one_turn_shares_a_commit_and_undoes_only_itself(store: Sq
     assert store.look(lambda tx: tx.ledger.sealed_head()) == (2, second.hash, seal(2, second.hash))
 
 
+async def test_a_busy_store_waits_for_those_about_to_ask_and_an_idle_one_for_nobody(tmp_path: Path) -> None:
+    """I-6: after a batch of many, who asks a few turns later shares the commit; after one alone, there is no wait."""
+    transactions = 0
+
+    def clock() -> int:
+        nonlocal transactions
+        transactions += 1
+        return 1_000
+
+    async def two_a_little_apart() -> int:
+        before = transactions
+        first = asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.CONFIG)))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        await asyncio.gather(first, store.write(lambda tx: tx.ledger.append(Event.CONFIG)))
+        return transactions - before
+
+    with closing(SqliteStore(tmp_path / "holdgate.db", seal, clock)) as store:
+        assert await two_a_little_apart() == 2
+        await asyncio.gather(*(store.write(lambda tx: tx.ledger.append(Event.CONFIG)) for _ in range(8)))
+        assert await two_a_little_apart() == 1
+
+
 async def test_a_caller_who_leaves_does_not_take_its_work_along(store: SqliteStore) -> None:
     """I-9: what was asked for is done, and those who wait beside it are answered."""
     leaving = asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.SWITCH)))
