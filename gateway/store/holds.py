@@ -84,13 +84,17 @@ class Holds:
 
     def approved(self) -> list[HoldRow]:
         """Holds that wait for their execution."""
-        return [_row(row) for row in self._execute("SELECT * FROM holds WHERE state = 'approved' ORDER BY created_at")]
+        # The first condition is the index's own: see `actions.OPEN`.
+        rows = self._execute(
+            "SELECT * FROM holds WHERE state IN ('pending', 'approved') AND state = 'approved' ORDER BY created_at"
+        )
+        return [_row(row) for row in rows]
 
     def overdue(self) -> list[HoldRow]:
         """Pending past their expiry, or approved past their execution window."""
         rows = self._execute(
-            "SELECT * FROM holds WHERE (state = 'pending' AND expires_at <= :now)"
-            " OR (state = 'approved' AND execute_by <= :now)",
+            "SELECT * FROM holds WHERE state IN ('pending', 'approved')"
+            " AND ((state = 'pending' AND expires_at <= :now) OR (state = 'approved' AND execute_by <= :now))",
             {"now": self._now},
         )
         return [_row(row) for row in rows]
@@ -107,7 +111,8 @@ class Holds:
     def pending_of(self, tenant: str, principal: str) -> int:
         """How many questions of one principal are open (semantics.md H-13)."""
         row = self._execute(
-            "SELECT COUNT(*) AS n FROM holds h WHERE h.state = 'pending' AND h.tenant = ?"
+            "SELECT COUNT(*) AS n FROM holds h WHERE h.state IN ('pending', 'approved') AND h.state = 'pending'"
+            " AND h.tenant = ?"
             " AND (SELECT a.principal FROM actions a WHERE a.id = h.action) = ?",
             (tenant, principal),
         ).fetchone()

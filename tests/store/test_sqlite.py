@@ -84,6 +84,34 @@ async def test_a_busy_store_waits_for_those_about_to_ask_and_an_idle_one_for_nob
         assert await two_a_little_apart() == 1
 
 
+def test_what_time_does_walks_through_no_table_that_only_grows(store: SqliteStore) -> None:
+    """Housekeeping and the gauges look into indexes of what is open, and never at all that was ever done."""
+    asked: list[str] = []
+    store._connection.set_trace_callback(asked.append)
+    store.transact(
+        lambda tx: (
+            tx.actions.overdue(),
+            tx.actions.dispatching(),
+            tx.actions.unsettled(),
+            tx.actions.unknown(),
+            tx.actions.due(),
+            tx.actions.forget(0),
+            tx.bodies.expire(),
+            tx.holds.approved(),
+            tx.holds.overdue(),
+            tx.holds.waiting(),
+            tx.holds.pending_of("default", "bot"),
+        )
+    )
+    store._connection.set_trace_callback(None)
+    looks = [sql for sql in asked if sql.startswith(("SELECT", "DELETE"))]
+    assert len(looks) > 10
+    for sql in looks:
+        plan = " / ".join(row[3] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {sql}"))
+        walked = {step for step in plan.split(" / ") if step.startswith("SCAN") and "INDEX" not in step}
+        assert not walked, f"{sql}: {plan}"
+
+
 async def test_a_caller_who_leaves_does_not_take_its_work_along(store: SqliteStore) -> None:
     """I-9: what was asked for is done, and those who wait beside it are answered."""
     leaving = asyncio.create_task(store.write(lambda tx: tx.ledger.append(Event.SWITCH)))
