@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
-from gateway.model import BudgetCharge, Event, Kind, LedgerLine, Principal
-from gateway.store.job import Work
-from gateway.store.sqlite import SqliteStore, T
+from gateway.model import BudgetCharge, Event, LedgerLine
+from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
 
 pytestmark = pytest.mark.anyio
@@ -286,117 +285,3 @@ def test_an_implicit_task_ends_with_an_idle_gap(tmp_path: Path) -> None:
     assert task() == first
     now[0] += 900_000
     assert task() != first
-
-
-def test_disabled_principals_and_revoked_keys_are_out_at_once(store: SqliteStore) -> None:
-    """A-3, C-4: the transaction that would admit a call sees a revocation that was committed before it."""
-    from gateway.identity.api_keys import check, create_key, revoke_key
-
-    bot = Principal("default", "bot", Kind.AGENT)
-    store.transact(lambda tx: tx.people.put(bot))
-    token = store.transact(lambda tx: create_key(tx, bot, by="test"))
-    principal = store.look(lambda tx: check(tx, token))
-    assert principal is not None
-    assert principal.id == "bot"
-    assert store.look(lambda tx: check(tx, token[:-1] + ("a" if token[-1] != "a" else "b"))) is None
-    store.transact(lambda tx: tx.people.enable("default", "bot", False))
-    assert store.look(lambda tx: check(tx, token)) is None
-    store.transact(lambda tx: tx.people.enable("default", "bot", True))
-    assert store.transact(lambda tx: revoke_key(tx, "default", principal.key_id, by="test"))
-    assert store.look(lambda tx: check(tx, token)) is None
-    assert not store.look(lambda tx: tx.people.active("default", "bot", principal.key_id))
-
-
-async def test_a_key_that_is_known_already_expires_all_the_same(tmp_path: Path) -> None:
-    """A-3: who presents it again and again is let in no longer than the key says, though nothing else happens."""
-    from gateway.identity.api_keys import ApiKeys, create_key
-
-    now = 1_000
-    with closing(SqliteStore(tmp_path / "holdgate.db", seal, clock=lambda: now)) as store:
-        bot = Principal("default", "bot", Kind.AGENT)
-        store.transact(lambda tx: tx.people.put(bot))
-        token = store.transact(lambda tx: create_key(tx, bot, by="test", days=1))
-        keys = ApiKeys(store)
-        assert await keys.authenticate(token)
-        now += 86_400_000 - 1
-        assert await keys.authenticate(token)
-        now += 1
-        assert await keys.authenticate(token) is None
-
-
-async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(tmp_path: Path) -> None:
-    """A-3: the answer to a question that was asked before the revocation stands for that one call."""
-    from gateway.identity.api_keys import ApiKeys, create_key, revoke_key
-
-    has_read, proceed = asyncio.Event(), asyncio.Event()
-
-    class Slow(SqliteStore):
-        async def read(self, work: Work[T]) -> T:
-            answer = await super().read(work)
-            has_read.set()
-            await proceed.wait()
-            return answer
-
-    with closing(Slow(tmp_path / "holdgate.db", seal)) as store:
-        bot = Principal("default", "bot", Kind.AGENT)
-        store.transact(lambda tx: tx.people.put(bot))
-        token = store.transact(lambda tx: create_key(tx, bot, by="test"))
-        keys = ApiKeys(store)
-        first = asyncio.create_task(keys.authenticate(token))
-        await has_read.wait()
-        store.transact(lambda tx: revoke_key(tx, "default", token.split("_")[1], by="test"))
-        await keys.look_again()
-        proceed.set()
-        assert await first
-        assert await keys.authenticate(token) is None
-
-
-async def test_who_called_before_a_change_is_looked_up_once_and_waits_for_nothing(tmp_path: Path) -> None:
-    """A-3: one look at the store tells of every caller who lost a key or changed; who did not call is forgotten."""
-    from gateway.identity.api_keys import ApiKeys, create_key, revoke_key
-
-    reads = 0
-
-    class Counting(SqliteStore):
-        async def read(self, work: Work[T]) -> T:
-            nonlocal reads
-            reads += 1
-            return await super().read(work)
-
-    def admitted(tx: Transaction, name: str, *groups: str) -> str:
-        tx.people.put(Principal("default", name, Kind.AGENT, groups=frozenset(groups)))
-        return create_key(tx, Principal("default", name, Kind.AGENT), by="test")
-
-    with closing(Counting(tmp_path / "holdgate.db", seal)) as store:
-        names = ("steady", "revoked", "disabled", "moved", "silent")
-        tokens = {name: store.transact(lambda tx, name=name: admitted(tx, name)) for name in names}
-        keys = ApiKeys(store)
-        assert all([await keys.authenticate(token) for token in tokens.values()])
-        await keys.look_again()
-        assert all([await keys.authenticate(tokens[name]) for name in names[:-1]])
-        store.transact(lambda tx: revoke_key(tx, "default", tokens["revoked"].split("_")[1], by="test"))
-        store.transact(lambda tx: tx.people.enable("default", "disabled", False))
-        store.transact(lambda tx: tx.people.put(Principal("default", "moved", Kind.AGENT, groups=frozenset({"b"}))))
-        reads = 0
-        await keys.look_again()
-        assert reads == 1
-        assert await keys.authenticate(tokens["steady"])
-        assert (moved := await keys.authenticate(tokens["moved"])) is not None
-        assert moved.groups == {"b"}
-        assert reads == 1
-        assert await keys.authenticate(tokens["silent"])
-        assert reads == 2
-        assert await keys.authenticate(tokens["revoked"]) is None
-        assert await keys.authenticate(tokens["disabled"]) is None
-
-
-def test_two_keys_at_most_are_active(store: SqliteStore) -> None:
-    """A-3: a principal has one key, and one to rotate to."""
-    from gateway.identity.api_keys import create_key
-
-    bot = Principal("default", "bot", Kind.AGENT)
-    store.transact(lambda tx: tx.people.put(bot))
-    for _ in range(2):
-        store.transact(lambda tx: create_key(tx, bot, by="test"))
-    with pytest.raises(HoldgateError, match="Revoke one first"):
-        store.transact(lambda tx: create_key(tx, bot, by="test"))
