@@ -12,14 +12,14 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from gateway.errors import HoldgateError
+from gateway.frozen import statically_frozen
 from gateway.keyring import Keyring
 from gateway.store.transaction import Transaction
-from gateway.values import value
 
 Kind = Literal["arguments", "context", "outcome", "question"]
 
 
-@value
+@statically_frozen
 class Body:
     """A sealed body that is not stored yet: sealing wants no transaction, and should hold up none."""
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from gateway.values import value
+from gateway.frozen import statically_frozen
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -80,7 +80,7 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-@value
+@statically_frozen
 class Principal:
     """Who calls, as established by a credential and never by what the client says of itself."""
 
@@ -97,7 +97,7 @@ class Principal:
     """The API key that was presented; re-checked by the transaction that admits."""
 
 
-@value
+@statically_frozen
 class Carried:
     """What rode on a call beside its arguments. Claims: recorded, never trusted to widen a right."""
 
@@ -113,7 +113,7 @@ class Carried:
     """For the ledger: client name, model, turn id … each at most 200 characters."""
 
 
-@value
+@statically_frozen
 class Call:
     """A call as it arrived: authenticated, its JSON bounded, nothing else known about it."""
 
@@ -131,7 +131,7 @@ class Call:
     """What the client answered, by the question's name, as MCP spells it; None where it would not. Untrusted."""
 
 
-@value
+@statically_frozen
 class Task:
     """The piece of work a call belongs to (semantics.md I-16)."""
 
@@ -145,7 +145,7 @@ class Task:
         return self.source in ("implicit", "session")
 
 
-@value
+@statically_frozen
 class Key:
     """The scope key of a write (semantics.md I-2..I-4)."""
 
@@ -165,7 +165,7 @@ class Key:
         return self.source in ("meta", "header", "argument")
 
 
-@value
+@statically_frozen
 class Action:
     """A call whose tool is known and whose arguments are valid: the unit that is decided, held and run."""
 
@@ -206,7 +206,7 @@ class Action:
         return self.key.source if self.key else None
 
 
-@value
+@statically_frozen
 class Asked:
     """What a call ended with instead of an answer."""
 
@@ -218,7 +218,7 @@ class Asked:
     """How often the call has asked, this time included."""
 
 
-@value
+@statically_frozen
 class Resumed:
     """A call that goes on after a question: from its start, with the answers so far."""
 
@@ -230,7 +230,7 @@ class Resumed:
     """HMAC of the answers: they can be told apart on the ledger, and not read."""
 
 
-@value
+@statically_frozen
 class Evidence:
     """A finished read that a write cites, as the ledger knows it (semantics.md E-1)."""
 
@@ -251,7 +251,7 @@ class Verdict(StrEnum):
     DENY = "deny"
 
 
-@value
+@statically_frozen
 class RuleRef:
     """A rule that made a decision, so that it can be found in its file."""
 
@@ -262,7 +262,7 @@ class RuleRef:
     because: str
 
 
-@value
+@statically_frozen
 class ApprovalFactor:
     """So many humans out of these groups."""
 
@@ -270,7 +270,7 @@ class ApprovalFactor:
     count: int = 1
 
 
-@value
+@statically_frozen
 class ApprovalTerms:
     """Who must approve, and for how long the question and the answer stand (semantics.md H-5, H-6)."""
 
@@ -281,7 +281,7 @@ class ApprovalTerms:
     """Seconds an approval may wait for its execution."""
 
 
-@value
+@statically_frozen
 class Rate:
     """So many attempts per period."""
 
@@ -289,7 +289,7 @@ class Rate:
     seconds: float
 
 
-@value
+@statically_frozen
 class BudgetCharge:
     """What one call costs against one budget (semantics.md R-5)."""
 
@@ -303,7 +303,7 @@ class BudgetCharge:
     """`calls`, or a currency and its minor unit such as `USD cents`, or the summed argument's name."""
 
 
-@value
+@statically_frozen
 class TaskLimits:
     """What a whole task may use up."""
 
@@ -311,7 +311,7 @@ class TaskLimits:
     """Seconds since the task's first call."""
 
 
-@value
+@statically_frozen
 class Decision:
     """What policy says of one action, and the rules that made it say so."""
 
@@ -397,7 +397,7 @@ class Retry(StrEnum):
     """Do not call again."""
 
 
-@value
+@statically_frozen
 class Outcome:
     """The one answer to a call, before `tools.envelope` gives it the wire's shape."""
 
@@ -447,7 +447,7 @@ class State(StrEnum):
         return self in (State.SUCCEEDED, State.FAILED, State.REFUSED)
 
 
-@value
+@statically_frozen
 class Ended:
     """How an action ended, before it is recorded."""
 
@@ -502,7 +502,7 @@ class Event(StrEnum):
     WRITER_CLOSE = "WRITER_CLOSE"
 
 
-@value
+@statically_frozen
 class Shown:
     """A preview as it was shown: what an approval is bound to (semantics.md H-1, H-4)."""
 
@@ -514,7 +514,7 @@ class Shown:
     """SHA-256 of the changes."""
 
 
-@value
+@statically_frozen
 class LedgerLine:
     """One line of the ledger, as stored: `hash` = SHA-256 of `text`, and `text` contains the previous hash."""
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from gateway.connector import Output, Tool
 from gateway.content import fits, spelled, text_size
+from gateway.frozen import statically_frozen
 from gateway.model import Surface
 from gateway.tool import content_of
-from gateway.values import value
 
 
-@value
+@statically_frozen
 class Returned:
     """The two halves of an answer."""
 

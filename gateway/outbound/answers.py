@@ -9,8 +9,8 @@ from typing import Any, Final
 from gateway import strict_json
 from gateway.connector import JSON
 from gateway.errors import CredentialUnavailable, UpstreamError
+from gateway.frozen import statically_frozen
 from gateway.redact import INVISIBLE, Redactor
-from gateway.values import value
 
 _LONGEST_WAIT: Final = 86_400.0
 _LONGEST_QUOTE: Final = 200
@@ -18,7 +18,7 @@ _NOTES: Final = ("message", "detail", "error_description", "title", "error", "er
 """Where APIs put their explanation, most telling first."""
 
 
-@value
+@statically_frozen
 class Answer:
     """An upstream's answer, with every known credential already taken out of its body."""
 

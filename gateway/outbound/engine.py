@@ -16,8 +16,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from gateway.frozen import statically_frozen
 from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
-from gateway.values import value
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -44,7 +44,7 @@ class BodyRefused(httpx.DecodingError):
     """The answer's body is too large, or encoded though the gateway asked for it plain."""
 
 
-@value
+@statically_frozen
 class Response:
     """What came back."""
 

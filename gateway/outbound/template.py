@@ -6,9 +6,9 @@ import json
 from typing import Final
 
 from gateway.connector import JSON
+from gateway.frozen import statically_frozen
 from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded_query
 from gateway.outbound.upstream import Query
-from gateway.values import value
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_PATH: Final = 8_000
@@ -16,7 +16,7 @@ _ENCODER: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separato
 """Not Pydantic's, which also spells what is no JSON: bytes, sets, and dates."""
 
 
-@value
+@statically_frozen
 class Template:
     """A checked request without its credential: safe to show, and the same on every attempt."""
 

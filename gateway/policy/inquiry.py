@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.connector import Tool
+from gateway.frozen import statically_frozen
 from gateway.model import Evidence, Principal
-from gateway.values import value
 
 
-@value
+@statically_frozen
 class Inquiry:
     """May this principal make this call? Complete: a decision looks at nothing else, not even at a clock."""
 

@@ -14,9 +14,9 @@ from pydantic_core import PydanticSerializationError, to_json
 from gateway import canonical
 from gateway.connector import Tool
 from gateway.errors import Refusal
+from gateway.frozen import statically_frozen
 from gateway.model import ID_PATTERN, Call, Carried, Mode
 from gateway.tools.published import CONTROLS, MAX_EVIDENCE, MAX_KEY, MAX_REASON, MIN_KEY
-from gateway.values import value
 
 ExplicitKey: TypeAlias = tuple[str, str]
 """Where the key came from (meta, header, argument or natural) and its text."""
@@ -28,7 +28,7 @@ _MAX_COMPLAINT: Final = 200
 Model = TypeVar("Model", bound=BaseModel)
 
 
-@value
+@statically_frozen
 class Resolved:
     """A call whose tool is known and whose arguments are valid."""
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from gateway.frozen import statically_frozen
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
 from gateway.model import Outcome, Retry, Status
-from gateway.values import value
 
 MAX_DATA_BYTES: Final = 32 * 1024
 """Of one result's `data`, and likewise of its `diff`, as compact JSON: about 10,000 tokens."""
@@ -66,7 +66,7 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-@value
+@statically_frozen
 class Envelope:
     """One outcome as it goes out."""
 

@@ -23,11 +23,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
 from starlette.types import Receive, Send
 
+from gateway.frozen import statically_frozen
 from gateway.model import Surface
 from gateway.telemetry.metrics import UNKNOWN_TOOL
 from gateway.telemetry.requests import Observed, Operation, observing, serving
 from gateway.tools.catalogue import UnknownTool
-from gateway.values import value
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
 from gateway.wire.exchange import Exchange, still_there, until_gone
@@ -54,7 +54,7 @@ _STREAM: Final = [
 ]
 
 
-@value
+@statically_frozen
 class PlainList:
     """A request for the tools, from the beginning."""
 
@@ -63,7 +63,7 @@ class PlainList:
     meta: Mapping[str, Any]
 
 
-@value
+@statically_frozen
 class PlainCall:
     """A call that the app is not needed for."""
 

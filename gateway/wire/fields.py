@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.values import value
+from gateway.frozen import statically_frozen
 
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-@value
+@statically_frozen
 class Fields:
     """Header fields by lower-case name."""
 

@@ -9,14 +9,14 @@ from typing import Final
 from pydantic_core import to_json
 from starlette.types import Send
 
-from gateway.values import value
+from gateway.frozen import statically_frozen
 from gateway.wire.json_rpc import of_http
 
 _JSON: Final = (b"content-type", b"application/json")
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 
 
-@value
+@statically_frozen
 class Answer:
     """A whole HTTP response."""
 

@@ -1,4 +1,4 @@
-"""Values: objects that are made once and never changed."""
+"""Objects that are made once and never changed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-def value(kind: type[T]) -> type[T]:
-    """A dataclass that is frozen to the type checker, and compared, hashed and slotted as a frozen one is.
+def statically_frozen(kind: type[T]) -> type[T]:
+    """A dataclass that only the type checker freezes; it is compared, hashed and slotted as a frozen one is.
 
     For what every call makes: frozen at run time as well, it would set each of its fields through a call of
     `object.__setattr__`, and with twenty of them a call that took a fortieth of its time. What is made seldom, what
