@@ -27,7 +27,7 @@ def prior(tx: Transaction, action: Action, window: int) -> Prior | Refusal | Non
     Returns:
         A refusal when the key belongs to another call, or the outcome is not known; None when the call is new.
     """
-    if action.key is None:
+    if action.key is None or not tx.actions.may_be_repeat(action):
         return None
     row = _earlier(tx, action, action.key)
     if row is not None and action.key.derived and not _stands(tx, row, window):

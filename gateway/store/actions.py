@@ -117,6 +117,19 @@ class Actions:
         """One action, whoever made it; the caller checks who may see it."""
         return self._one("SELECT * FROM actions WHERE id = ?", (id,))
 
+    def may_be_repeat(self, action: Action) -> bool:
+        """Whether `claimant`, `lost` or `in_doubt` may find anything: one look for all three, as most calls are new."""
+        if action.key is None:
+            return False
+        scope = (action.principal.tenant, action.principal.id)
+        row = self._execute(
+            "SELECT EXISTS (SELECT 1 FROM actions WHERE tenant = ? AND principal = ? AND tool = ? AND key_digest = ?)"
+            " OR EXISTS (SELECT 1 FROM actions WHERE tenant = ? AND principal = ? AND twin = ?"
+            " AND delivered_at IS NULL AND effect = 'write' AND mode = 'run')",
+            (*scope, action.tool.name, action.key.digest, *scope, action.twin),
+        ).fetchone()
+        return bool(row[0])
+
     def claimant(self, action: Action) -> ActionRow | None:
         """The action that holds this action's key, in its scope (semantics.md I-2)."""
         if action.key is None:
@@ -202,7 +215,6 @@ class Actions:
         done = self._execute(
             "UPDATE actions SET state = ?1, code = ?2, lease_until = NULL, updated_at = ?3,"
             " try_at = CASE WHEN ?1 = 'unknown' AND tries > 0 THEN try_at ELSE ?4 END,"
-            " delivered_at = NULL,"
             " settled_at = CASE WHEN ?1 = 'unknown' THEN NULL ELSE ?3 END"
             " WHERE id = ?5 AND fence = ?6 AND state IN ('dispatching', 'unknown')",
             (str(state), code, self._now, try_at, id, fence),

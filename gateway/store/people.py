@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.model import Kind, Principal, Role
+from gateway.store.readings import Readings
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Connection
@@ -35,9 +36,11 @@ class People:
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
         self._now = now
+        self._active = Readings[bool]()
 
     def put(self, principal: Principal) -> None:
         """Add a principal, or change its kind, groups, roles and owner."""
+        self._active.written()
         self._execute(
             "INSERT INTO principals (tenant, id, kind, groups, roles, owner, enabled, created_at)"
             " VALUES (:tenant, :id, :kind, :groups, :roles, :owner, 1, :now)"
@@ -67,6 +70,7 @@ class People:
 
     def enable(self, tenant: str, id: str, enabled: bool) -> bool:
         """Let a principal in, or shut it out with all its keys. False when there is no such principal."""
+        self._active.written()
         done = self._execute(
             "UPDATE principals SET enabled = ? WHERE tenant = ? AND id = ?", (int(enabled), tenant, id)
         )
@@ -74,6 +78,7 @@ class People:
 
     def add_key(self, record: KeyRecord) -> None:
         """Store a key's digest."""
+        self._active.written()
         self._execute(
             "INSERT INTO api_keys (id, tenant, principal, digest, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
             (record.id, record.tenant, record.principal, record.digest, record.created_at, record.expires_at),
@@ -95,11 +100,15 @@ class People:
 
     def revoke_key(self, id: str) -> bool:
         """Make a key useless from this commit on. False when it does not exist or already was."""
+        self._active.written()
         done = self._execute("UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (self._now, id))
         return bool(done.rowcount)
 
     def active(self, tenant: str, principal: str, key: str) -> bool:
         """Whether the key and its principal are good at this very transaction (semantics.md C-4)."""
+        return self._active.get((tenant, principal, key), lambda: self._is_active(tenant, principal, key))
+
+    def _is_active(self, tenant: str, principal: str, key: str) -> bool:
         row = self._execute(
             "SELECT 1 FROM api_keys k JOIN principals p ON p.tenant = k.tenant AND p.id = k.principal"
             " WHERE k.id = ? AND k.tenant = ? AND k.principal = ? AND p.enabled = 1"
