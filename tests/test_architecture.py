@@ -108,7 +108,7 @@ HOMES = {
     "tenacity": r"gateway\.outbound\.pacing",
     "hvac": r"vault\.hashicorp",
     "requests": r"vault\.hashicorp",
-    "sqlite3": r"gateway\.(store\.(sqlite|committer|opening)|demo\.acme\.\w+)",
+    "sqlite3": r"gateway\.(store\.(sqlite|committer|opening|backfill)|demo\.acme\.\w+)",
     "cryptography": r"gateway\.(keyring|ledger\.\w+)|vault\.sealed",
     "opentelemetry": r"gateway\.telemetry\.\w+",
     "prometheus_client": r"gateway\.telemetry\.export",

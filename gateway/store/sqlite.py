@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gateway.errors import LedgerUnavailable
+from gateway.store.backfill import Backfill
 from gateway.store.committer import Clock, Committer
 from gateway.store.job import Job, Work
 from gateway.store.opening import connect, explain, opened
@@ -71,6 +72,7 @@ class SqliteStore:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-disk")
         self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-sweep")
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-read")
+        self._backfill = Backfill(path, self._connection, self._sweeper)
         self._closed = False
         self._seen_version = self._data_version()
 
@@ -156,6 +158,7 @@ class SqliteStore:
             for job in batch:
                 job.tell()
         self._readers.shutdown()
+        self._backfill.close()
         self._watcher.close()
         self._reader.close()
         self._connection.close()
@@ -209,7 +212,10 @@ class SqliteStore:
         """On the event loop: what became of the batch, and on to the next, once those who waited have gone on."""
         for job in batch:
             job.tell()
-        if self._queue and not self._closed:
+        if self._closed:
+            return
+        self._backfill.committed(len(batch))
+        if self._queue:
             self._gather(loop)
         else:
             self._busy = False

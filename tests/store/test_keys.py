@@ -46,6 +46,38 @@ def test_disabled_principals_and_revoked_keys_are_out_at_once(store: SqliteStore
     assert not store.look(lambda tx: tx.people.active("default", "bot", principal.key_id))
 
 
+async def test_calls_of_one_transaction_see_the_keys_that_it_revokes_and_not_those_that_it_spares(
+    store: SqliteStore,
+) -> None:
+    """C-4: what a transaction has read of a key, it reads again once any of its work has changed a key."""
+    bot = Principal("default", "bot", Kind.AGENT)
+    store.transact(lambda tx: tx.people.put(bot))
+    token = store.transact(lambda tx: create_key(tx, bot, by="test"))
+    principal = store.look(lambda tx: check(tx, token))
+    assert principal is not None
+    key = principal.key_id
+
+    def active(tx: Transaction) -> bool:
+        return tx.people.active("default", "bot", key)
+
+    def revoke_in_vain(tx: Transaction) -> None:
+        assert active(tx)
+        assert tx.people.revoke_key(key)
+        assert not active(tx)
+        raise HoldgateError("no")
+
+    async def in_one_transaction(*work: Work[object]) -> list[object]:
+        return await asyncio.gather(*(store.write(piece) for piece in work), return_exceptions=True)
+
+    before, failed, after = await in_one_transaction(active, revoke_in_vain, active)
+    assert (before, type(failed), after) == (True, HoldgateError, True)
+    disabled = await in_one_transaction(active, lambda tx: tx.people.enable("default", "bot", False), active)
+    assert disabled == [True, True, False]
+    enabled = await in_one_transaction(active, lambda tx: tx.people.enable("default", "bot", True), active)
+    assert enabled == [False, True, True]
+    assert await in_one_transaction(active, lambda tx: tx.people.revoke_key(key), active) == [True, True, False]
+
+
 async def test_a_key_that_is_known_already_expires_all_the_same(tmp_path: Path) -> None:
     """A-3: who presents it again and again is let in no longer than the key says, though nothing else happens."""
     now = 1_000

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
-from gateway.model import BudgetCharge, Event, LedgerLine
+from gateway.model import BudgetCharge, Event, LedgerLine, new_id
+from gateway.store.job import Work
 from gateway.store.sqlite import SqliteStore
+from gateway.store.switches import Scope
 from gateway.store.transaction import Transaction
 
 pytestmark = pytest.mark.anyio
@@ -150,6 +152,22 @@ async def test_a_note_is_written_with_whatever_comes_next(store: SqliteStore) ->
         assert again.look(lambda tx: tx.ledger.head())[0] == 4
 
 
+async def test_the_log_is_copied_into_the_database_beside_the_work(store: SqliteStore) -> None:
+    """Many calls leave a short log although no commit had to stop for it, and nothing is missing afterwards."""
+
+    def keep(tx: Transaction) -> None:
+        tx.bodies.put(new_id("act"), "outcome", b"x" * 1_000, keep_ms=None)
+
+    empty = store.path.stat().st_size
+    for _ in range(24):
+        await asyncio.gather(*(store.write(keep) for _ in range(50)))
+    # The thread of sweeps does the copying: what was begun before is over.
+    assert await store.sweep(lambda tx: tx.now)
+    assert store.path.stat().st_size > empty + 500_000
+    with closing(sqlite3.connect(store.path)) as other:
+        assert other.execute("SELECT COUNT(*) FROM bodies").fetchone()[0] == 1_200
+
+
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     """I-6: a store that is closed in the middle loses nothing of what it took on, and answers those who wait."""
     store = SqliteStore(tmp_path / "holdgate.db", seal)
@@ -246,6 +264,55 @@ async def test_a_full_disk_fails_the_work_and_recovers(store: SqliteStore) -> No
         await store.write(lambda tx: [tx.ledger.append(Event.CONFIG, note="x" * 2000) for _ in range(50)])
     store._connection.execute("PRAGMA max_page_count=100000")
     assert (await store.write(lambda tx: tx.ledger.append(Event.CONFIG))).seq == 1
+
+
+async def test_calls_of_one_transaction_see_the_stops_that_it_makes_and_not_those_that_it_undoes(
+    store: SqliteStore,
+) -> None:
+    """T-10: what a transaction has read about stops, it reads again once any of its work has changed them."""
+
+    def stopped(tx: Transaction) -> bool:
+        return tx.switches.stopping("default", "bot", "billing_refund", "billing") is not None
+
+    def stop(tx: Transaction) -> None:
+        tx.switches.stop("default", "tool", "billing_refund", by="ops", because="drill")
+
+    def resume(tx: Transaction) -> bool:
+        return tx.switches.resume("default", "tool", "billing_refund")
+
+    def resume_in_vain(tx: Transaction) -> None:
+        assert stopped(tx)
+        assert resume(tx)
+        assert not stopped(tx)
+        raise HoldgateError("no")
+
+    async def in_one_transaction(*work: Work[object]) -> list[object]:
+        return await asyncio.gather(*(store.write(piece) for piece in work), return_exceptions=True)
+
+    assert await in_one_transaction(stopped, stop, stopped) == [False, None, True]
+    before, failed, after = await in_one_transaction(stopped, resume_in_vain, stopped)
+    assert (before, type(failed), after) == (True, HoldgateError, True)
+    assert await in_one_transaction(stopped, resume, stopped) == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "covered"),
+    [
+        ("everything", "", True),
+        ("agent", "bot", True),
+        ("agent", "billing_refund", False),
+        ("tool", "billing_refund", True),
+        ("tool", "billing", False),
+        ("connector", "billing", True),
+        ("connector", "bot", False),
+    ],
+)
+def test_a_stop_covers_what_it_names(store: SqliteStore, scope: Scope, target: str, covered: bool) -> None:
+    """T-10: by its scope and target together, and for its tenant only."""
+    store.transact(lambda tx: tx.switches.stop("default", scope, target, by="ops", because="drill"))
+    for tenant in ("default", "another"):
+        stop = store.look(lambda tx: tx.switches.stopping(tenant, "bot", "billing_refund", "billing"))  # noqa: B023
+        assert (stop is not None) == (covered and tenant == "default")
 
 
 def test_a_rolling_budget_is_never_exceeded(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""Copies what was committed from the write-ahead log into the database file, beside the work of the gateway."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+from gateway.store.opening import connect, explain
+
+log = logging.getLogger("holdgate.store")
+
+_EVERY: Final = 1_024
+"""Pieces of work between two copies: about four megabytes of log."""
+_TOO_LONG: Final = 8_000
+"""Pages of log (of 4 KiB) from which a commit copies it itself after all, so that it cannot grow for ever."""
+
+
+class Backfill:
+    """Keeps the log short.
+
+    Left to itself SQLite copies the log in the very commit that made it long, and all calls of that commit wait for
+    it: some milliseconds, a dozen times a second. A copy beside the commits keeps none of them waiting.
+
+    Args:
+        writer: the connection whose commits are relieved of it.
+        thread: where the copying is done.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, thread: Executor) -> None:
+        self._path = path
+        self._thread = thread
+        self._connection = connect(path)
+        self._pieces = 0
+        self._under_way = False
+        writer.execute(f"PRAGMA wal_autocheckpoint={_TOO_LONG}")
+
+    def committed(self, pieces: int) -> None:
+        """So many pieces of work more are in the log."""
+        self._pieces += pieces
+        if self._pieces >= _EVERY and not self._under_way:
+            self._pieces, self._under_way = 0, True
+            self._thread.submit(self._copy)
+
+    def close(self) -> None:
+        """When the thread has ended."""
+        self._connection.close()
+
+    def _copy(self) -> None:
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as broken:
+            # Nothing is lost by it: the log holds what was committed, and is copied the next time, or by a commit.
+            log.warning("log_not_copied", extra={"why": explain(broken, self._path)})
+        finally:
+            self._under_way = False
