@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from gateway.errors import Refusal
 from gateway.model import Principal, Rate
+from gateway.wording import counted
 
 _SWEEP_AT = 10_000
 
@@ -36,19 +37,20 @@ class Throttle:
             Refusal: `rate_limited`, with the milliseconds until the same call would be admitted.
         """
         now = self._clock()
-        counted: list[tuple[str, float]] = []
+        taken: list[tuple[str, float]] = []
         for name, rate in rates:
             after = max(self._free_at.get(name, now), now) + rate.seconds / rate.count
             wait = after - now - rate.seconds
             if wait > 1e-9:
                 milliseconds = max(1, math.ceil(wait * 1000))
+                allowed = f"{counted(rate.count, 'call')} in {rate.seconds:g} s"
                 raise Refusal(
                     "rate_limited",
-                    f"More than {rate.count} calls in {rate.seconds:g} s; the next is free in {milliseconds} ms.",
+                    f"More than {allowed}; the next is free in {milliseconds} ms.",
                     retry_after_ms=milliseconds,
                     rules=(name,),
                 )
-            counted.append((name, after))
-        self._free_at.update(counted)
+            taken.append((name, after))
+        self._free_at.update(taken)
         if len(self._free_at) > _SWEEP_AT:
             self._free_at = {name: at for name, at in self._free_at.items() if at > now}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import CredentialUnavailable, StartupError
+from gateway.wording import counted
 from vault import sealed
 from vault.broker import Reading
 from vault.reference import Reference
@@ -122,7 +123,7 @@ class LocalVault:
             count = len(await asyncio.to_thread(self.names))
         except StartupError as trouble:
             raise CredentialUnavailable(str(trouble)) from None
-        return f"The local vault {self._path} opens and holds {count} secret{'' if count == 1 else 's'}."
+        return f"The local vault {self._path} opens and holds {counted(count, 'secret')}."
 
     async def close(self) -> None:
         """Nothing is held open."""

@@ -33,7 +33,7 @@ def ls(
     json_output: AsJson = False,
 ) -> None:
     """Show the calls that wait for a human, oldest first."""
-    from gateway.cli.output import emit, moment, say, span, table
+    from gateway.cli.output import emit, moment, say, table, time_left
     from gateway.holds import terms_from_json
     from gateway.model import HoldState
 
@@ -51,7 +51,7 @@ def ls(
                 "state": str(hold.state),
                 "created_at": moment(hold.created_at),
                 "expires_at": moment(hold.expires_at),
-                "left": span(hold.expires_at - tx.now),
+                "left": time_left(hold.expires_at - tx.now) if hold.state is HoldState.PENDING else None,
                 "approved_by": [vote.voter for vote in tx.holds.votes(hold.action) if vote.verdict == "approve"],
                 "needs": " + ".join(
                     f"{factor.count} of {'/'.join(factor.groups)}" for factor in terms_from_json(hold.terms).factors

@@ -116,7 +116,8 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
     """
     from rich.text import Text
 
-    from gateway.cli.output import moment, span
+    from gateway.cli.output import moment, time_left
+    from gateway.model import HoldState
 
     fold = None if whole else FOLD
 
@@ -127,7 +128,6 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
         out.print(Text(title, style=style))
 
     facts = as_json(card, masked)
-    left = span(card.hold.expires_at - card.now)
     head(f"{card.row.tool}, {card.hold.state}")
     line("action", card.row.id)
     line("asked by", card.row.principal + (f", who answers to {card.owner}" if card.owner else ""))
@@ -137,7 +137,8 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
     line("needs", " and ".join(f"{factor.count} of {', '.join(factor.groups)}" for factor in card.terms.factors))
     for vote in card.votes:
         line("vote", f"{vote.verdict} by {vote.voter}" + (f": {vote.note}" if vote.note else ""))
-    line("expires", f"{moment(card.hold.expires_at)} ({left} left)")
+    if card.hold.state is HoldState.PENDING:
+        line("expires", f"{moment(card.hold.expires_at)} ({time_left(card.hold.expires_at - card.now)} left)")
     head("Arguments")
     for name, value in facts["arguments"].items():
         line(name, value)

@@ -14,6 +14,7 @@ import typer
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of, opened_store
 from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
 from gateway.private import open_to_others
+from gateway.wording import counted
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -105,7 +106,7 @@ def _database(home: Home) -> Iterator[Finding]:
         keys = [key for key in stored if key.usable(now) and enabled.get(key.principal)]
         stops = store.look(lambda tx: tx.switches.all(home.settings.tenant))
         unknown = store.look(lambda tx: tx.actions.unsettled())
-    yield Finding("database", "ok", f"{home.database}, {last.seq if last else 0} ledger lines.")
+    yield Finding("database", "ok", f"{home.database}, {counted(last.seq if last else 0, 'ledger line')}.")
     yield from _clock(last.text if last else None, now)
     if keys:
         yield Finding("keys", "ok", f"{len(keys)} active.")
@@ -144,7 +145,7 @@ def _clock(last_line: str | None, now: int) -> Iterator[Finding]:
 def _connectors(home: Home) -> Iterator[Finding]:
     catalogue = catalogue_of(home)
     names = ", ".join(connector.name for connector in catalogue.connectors)
-    yield Finding("connectors", "ok", f"{len(catalogue.tools)} tools of {names}.")
+    yield Finding("connectors", "ok", f"{counted(len(catalogue.tools), 'tool')} of {names}.")
 
 
 def _policies(home: Home) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def _policies(home: Home) -> Iterator[Finding]:
         yield Finding("policies", "warn", "Not looked at, because the connectors do not load.")
         return
     policy = load(home.policies, tools)
-    yield Finding("policies", "ok", f"{len(policy.documents)} are sound, and every example holds.")
+    yield Finding("policies", "ok", f"{counted(len(policy.documents), 'policy', 'policies')}; every example holds.")
 
 
 def _vault(home: Home) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ import typer
 from gateway.cli.invocation import AsJson, Invocation, keyring_of, opened_store
 from gateway.errors import HoldgateError, StartupError
 from gateway.model import Event, LedgerLine
+from gateway.wording import counted
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Transaction
@@ -147,7 +148,7 @@ def verify(
             }
         )
     else:
-        say(f"{report.verdict.name.lower()}: {report.lines} lines.", *report.findings)
+        say(f"{report.verdict.name.lower()}: {counted(report.lines, 'line')}.", *report.findings)
         for id in report.unknown:
             say(f"Unknown outcome: {id}. Settle it with `holdgate resolve`.")
     raise typer.Exit(int(report.verdict))

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, opened_store
 from gateway.errors import HoldgateError, StartupError
+from gateway.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,9 +111,8 @@ def _print(told: Sequence[Told], tools: int, errors: int) -> None:
         for client, how in finding.rule.breaks.items():
             say(f"    {client} {how}.")
         say(inert(f"    {finding.remedy}"))
-    counts = ((tools, "tool"), (errors, "error"), (len(told) - errors, "warning"))
-    found, wrong, warned = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
-    say(f"{found}: {wrong}, {warned}.")
+    warnings = len(told) - errors
+    say(f"{counted(tools, 'tool')}: {counted(errors, 'error')}, {counted(warnings, 'warning')}.")
 
 
 def _finding(finding: Finding, file: str | None, line: int | None) -> dict[str, Any]:

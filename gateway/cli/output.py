@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.inert import inert
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+"""Seconds, and what so many are called."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -51,12 +55,11 @@ def moment(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else rfc3339(milliseconds)
 
 
-def span(milliseconds: int) -> str:
-    """A length of time in two words or fewer, such as `12 min` or `over`."""
+def time_left(milliseconds: int) -> str:
+    """How long there is still time, in its two largest units, never rounded up: `3 h 59 min`, `45 s`, or `none`."""
     seconds = milliseconds // 1000
-    if seconds <= 0:
-        return "over"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    for (large, its_name), (small, smaller_name) in pairwise(_UNITS):
+        if seconds >= large:
+            rest = seconds % large // small
+            return f"{seconds // large} {its_name}" + (f" {rest} {smaller_name}" if rest else "")
+    return f"{seconds} s" if seconds > 0 else "none"

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of
 from gateway.errors import StartupError
+from gateway.wording import counted
 
 if TYPE_CHECKING:
     from gateway.policy.examples import ExampleResult
@@ -39,7 +40,8 @@ def check(ctx: typer.Context, json_output: AsJson = False) -> None:
     if json_output:
         emit({"ok": True, "hash": policy.hash, "problems": []})
     else:
-        say(f"{len(policy.documents)} policies are sound, for {len(catalogue.tools)} tools. Hash {policy.hash}.")
+        sound, tools = counted(len(policy.documents), "policy", "policies"), counted(len(catalogue.tools), "tool")
+        say(f"Sound: {sound}, for {tools}. Hash {policy.hash}.")
 
 
 @app.command("test")
@@ -59,7 +61,7 @@ def run_examples(ctx: typer.Context, json_output: AsJson = False) -> None:
             say(f"{'ok  ' if result.passed else 'FAIL'} {result.file}:{result.line} {example.call}: {verdict}")
             if result.problem:
                 say(f"     {result.problem.message}")
-        say(f"{len(results) - len(failed)} of {len(results)} examples hold.")
+        say(f"Examples that hold: {len(results) - len(failed)} of {len(results)}.")
     if failed:
         raise typer.Exit(1)
 

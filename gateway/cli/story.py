@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.cli.inert import FOLD, inert
 from gateway.cli.output import console, moment
+from gateway.wording import counted
 
 _PLAIN = frozenset({"v", "seq", "writer", "at", "event", "prev", "hash", "tenant", "action"})
 _SAME_EACH_TIME = frozenset(
@@ -51,7 +52,7 @@ def _sentence(facts: dict[str, Any]) -> str:
     match facts["event"]:
         case "REFUSED":
             more = facts.get("times")
-            said = f"Refused {more} times more; nothing went out." if more else "Refused; nothing went out."
+            said = f"Refused {counted(more, 'time')} more; nothing went out." if more else "Refused; nothing went out."
         case "PREVIEW":
             said = "Looked at, with reads only."
         case "HOLD_CREATED":

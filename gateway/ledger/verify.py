@@ -16,6 +16,7 @@ from gateway.ledger import checkpoint
 from gateway.model import Effect, Event, Mode, State
 from gateway.store.ledger import GENESIS
 from gateway.store.transaction import Transaction
+from gateway.wording import counted
 
 
 class Integrity(IntEnum):
@@ -98,7 +99,7 @@ def _head(tx: Transaction, head_mac: Callable[[int, str], str], hashes: list[str
     if head_mac(seq, hash) != mac:
         report.add(Integrity.TAMPERED, "The ledger's head was changed: this gateway's key did not seal it.")
     if seq > len(hashes) - 1:
-        report.add(Integrity.GAP, f"The tail was cut: {len(hashes) - 1} lines are left of {seq}.")
+        report.add(Integrity.GAP, f"The tail was cut: {counted(len(hashes) - 1, 'line')} of {seq} can be read.")
     elif hashes[seq] != hash or seq < len(hashes) - 1:
         report.add(Integrity.TAMPERED, f"The ledger does not end with the line that its head names ({seq}).")
 
@@ -115,9 +116,9 @@ def _checkpoints(
         if said is None:
             report.add(Integrity.TAMPERED, "A checkpoint does not bear this gateway's signature.")
         elif said.size >= len(hashes):
-            report.add(Integrity.GAP, f"The tail was cut: a checkpoint speaks of {said.size} lines.")
+            report.add(Integrity.GAP, f"The tail was cut: a checkpoint speaks of {counted(said.size, 'line')}.")
         elif hashes[said.size] != said.hash:
-            report.add(Integrity.TAMPERED, f"The first {said.size} lines are not those that a checkpoint signed.")
+            report.add(Integrity.TAMPERED, f"A checkpoint signed other lines than those up to line {said.size}.")
         else:
             anchored = max(anchored, said.size)
     if len(hashes) > 1 and anchored == 0 and not notes:

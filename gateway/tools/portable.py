@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from gateway.errors import StartupError
 from gateway.tools import rules
 from gateway.tools.rules import MAX_BYTES, MAX_LEVELS, Finding, Part, Rule, Severity
+from gateway.wording import counted
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -202,20 +203,21 @@ def in_words(schema: dict[str, Any]) -> list[str]:
             pass
         case None, _ if "pattern" in schema:
             pass  # the pattern says it more exactly than the bound that every text has
-        case low, None:
-            said.append(f"At least {low} characters.")
-        case None, high:
-            said.append(f"At most {high} characters.")
-        case low, high:
-            said.append(f"{low} to {high} characters." if low != high else f"Exactly {low} characters.")
+        case int(low), None:
+            said.append(f"At least {counted(low, 'character')}.")
+        case None, int(high):
+            said.append(f"At most {counted(high, 'character')}.")
+        case int(low), int(high):
+            said.append(f"{low} to {high} characters." if low != high else f"Exactly {counted(low, 'character')}.")
+    for keyword, words in (("minItems", "At least"), ("maxItems", "At most")):
+        if keyword in schema:
+            said.append(f"{words} {counted(schema[keyword], 'item')}.")
     for keyword, words in (
         ("minimum", "At least {}."),
         ("maximum", "At most {}."),
         ("exclusiveMinimum", "More than {}."),
         ("exclusiveMaximum", "Less than {}."),
         ("multipleOf", "A multiple of {}."),
-        ("minItems", "At least {} items."),
-        ("maxItems", "At most {} items."),
         ("pattern", "Must match `{}`."),
         ("format", "Format: {}."),
     ):

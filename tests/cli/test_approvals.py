@@ -104,9 +104,13 @@ def test_a_vote_counts_for_the_digest_that_was_shown(before_acme: Holdgate, aske
 
 
 def test_one_denial_ends_it_while_the_server_is_down(before_acme: Holdgate, asked: str, place: Place) -> None:
-    """deny works on the store alone, with the key in a variable (H-5)."""
+    """deny works on the store alone, with the key in a variable (H-5); what is decided has no time left."""
+    assert "min" in before_acme("approvals", "ls", "--json").json[0]["left"]
+    assert " left)" in before_acme("approvals", "show", asked).out
     ended = before_acme("approvals", "deny", asked, "--note", "no", HOLDGATE_APPROVER_KEY=place.keys["finn"])
     assert (ended.code, ended.out) == (0, "Denied; the action will not run.\n")
+    assert before_acme("approvals", "ls", "--all", "--json").json[0]["left"] is None
+    assert " left)" not in before_acme("approvals", "show", asked).out
     assert "denied already" in one_sentence(before_acme("approvals", "deny", asked, "--as", "fay"), 1)
     assert before_acme("approvals", "ls", "--json").json == []
     assert before_acme("approvals", "ls", "--all", "--json").json[0]["state"] == "denied"

@@ -198,4 +198,4 @@ def test_a_failing_example_fails_policy_test(home: Path, holdgate: Holdgate) -> 
     file.write_text(file.read_text().replace("expect: hold", "expect: allow"))
     ended = holdgate("policy", "test")
     assert ended.code == 1
-    assert "15 of 16 examples hold." in ended.out
+    assert "Examples that hold: 15 of 16." in ended.out

@@ -82,6 +82,18 @@ def test_limits_are_said_in_words_too() -> None:
     assert properties["address"]["properties"]["street"]["description"] == "Street and number. At most 80 characters."
 
 
+def test_a_limit_of_one_is_said_of_one() -> None:
+    """A model reads `At most 1 character.`, and not `1 characters`."""
+
+    class Few(Input):
+        name: Annotated[str, Field(max_length=1)]
+        tags: Annotated[list[str], Field(min_length=1, max_length=2)]
+
+    properties = projected(Few)["properties"]
+    assert "At most 1 character." in properties["name"]["description"]
+    assert "At least 1 item. At most 2 items." in properties["tags"]["description"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "kept"),
     [
