@@ -7,6 +7,11 @@ Nor does it see a client hang up that has sent a second request before the first
 for ever, and its answer count as handed over. No MCP client does so: what comes before an answer is not read, and the
 connection ends with it.
 
+It drops the body of a request that offers another protocol, as Java's client does with HTTP/2, and reads on in it as if
+another request stood there. Such an offer may be ignored (RFC 9110, 7.8), and here it is: the request is served as any.
+
+An answer of unknown length it sends in chunks, which HTTP/1.0 does not know: here it ends with its connection.
+
 It also writes the head of an answer by itself, and each write is a call into the system, which costs as much as reading
 the request did: here the head goes out with what follows it.
 """
@@ -14,9 +19,12 @@ the request did: here the head goes out with what follows it.
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from gateway.wire.http_answers import failure
 
 
 class _AnswerTransport:
@@ -60,6 +68,22 @@ class _AnswerTransport:
         self._transport.close()
 
 
+class _Unchunked:
+    """The sending side of a request of HTTP/1.0: an answer whose length is not said ends where the connection does."""
+
+    __slots__ = ("_cycle", "_send")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._send = cycle.send
+
+    async def send(self, message: Any) -> None:
+        # Neither chunks nor a length of the whole: each part is as long as it is.
+        self._cycle.chunked_encoding = False
+        self._cycle.expected_content_length = len(message.get("body", b""))
+        await self._send(message)
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection."""
 
@@ -82,11 +106,12 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._beside_body += len(data)
         if not self._deaf:
-            super().data_received(data)
+            self._unset_keepalive_if_required()
+            self._read(data)
         if self.transport.is_closing():
             return
         if self._beside_body > self.head_bytes:
-            self._refuse()
+            self._refuse_size()
         elif self._overdue is None and self.timeout_keep_alive_task is None and not self._answering():
             self._expect_head()
 
@@ -99,9 +124,14 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._expect_nothing()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is before:
+            return  # no request has begun: see `_decline`
         self._answer.begin()
         self.cycle.transport = self._answer  # type: ignore[assignment] # it is asked for nothing else
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = _Unchunked(self.cycle).send  # type: ignore[method-assign] # of this one request
 
     def on_body(self, body: bytes) -> None:
         self._beside_body -= len(body)
@@ -110,13 +140,6 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._beside_body = 0
         super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        if self._answering() and not self.cycle.more_body:
-            self._deaf, self.cycle.keep_alive = True, False
-        else:
-            self._answer.flush()
-            super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
@@ -138,8 +161,51 @@ class BoundedHttp(HttpToolsProtocol):
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _refuse(self) -> None:
+    def _read(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+        except HttpParserError as broken:
+            if self._answering() and not self.cycle.more_body:
+                self._deaf, self.cycle.keep_alive = True, False
+            else:
+                why = "" if isinstance(broken, HttpParserCallbackError) else f": {broken}"
+                self._turn_away(400, f"This is no well-formed HTTP/1.1 request{why}.")
+
+    def _should_upgrade(self) -> bool:
+        """Asked where another protocol is offered: True keeps such a request from being served without its body."""
+        return True
+
+    def _decline(self, rest: bytes) -> None:
+        """Serve a request as if it had offered no other protocol.
+
+        The parser has ended it with its head, whatever the head says of a body. So another one reads what the first
+        made of the head, without the offer, and then the `rest`: where the request ends is said by nobody else.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._turn_away(400, "There is no CONNECT here; send MCP messages with POST.")
+            return
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b: %b" % field for field in self.headers if field[0] != b"upgrade"]
+        head = b"\r\n".join((b"%b %b HTTP/%b" % (method, self.url, version), *lines, b"", b""))
+        self.parser = HttpRequestParser(self)
+        self._beside_body = len(head) + len(rest)
+        self._read(head + rest)
+
+    def _refuse_size(self) -> None:
         if self._in_head and not self._answering():
-            self.send_400_response("The head of the request is too large.")
+            self._turn_away(431, f"The head of the request is larger than {self.head_bytes} bytes.")
         else:
             self.transport.abort()
+
+    def _turn_away(self, status: int, message: str) -> None:
+        """Answer what the application does not hear of, and close."""
+        answer = failure(status, message)
+        fields = (*self.server_state.default_headers, *answer.headers, (b"connection", b"close"))
+        self._answer.flush()
+        self.transport.write(
+            b"".join((STATUS_LINE[status], *(b"%b: %b\r\n" % field for field in fields), b"\r\n", answer.body))
+        )
+        self.transport.close()

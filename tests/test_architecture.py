@@ -113,6 +113,7 @@ HOMES = {
     "opentelemetry": r"gateway\.telemetry\.\w+",
     "prometheus_client": r"gateway\.telemetry\.export",
     "starlette": r"gateway\.(wire\.\w+|demo\.acme\.\w+)",
+    "httptools": r"gateway\.bounded_http",
     "uvicorn": r"gateway\.(serve|bounded_http|demo\.acme\.\w+)",
     "uvloop": r"gateway\.cli\.serve",
     "yaml": r"gateway\.strict_yaml",

@@ -60,6 +60,9 @@ class Delivery:
         if carried:
             await turns_of_the_loop()
         self._unfinished = message.get("more_body", message["type"] == "http.response.start")
+        if message["type"] == "http.response.start":
+            # Whether the connection stays is for the server to say, that keeps or closes it, and it says so.
+            message = {**message, "headers": [field for field in message["headers"] if field[0] != b"connection"]}
         await self._send(message)
         if carried and not self._gone.is_set():
             self.handed_over += [action_id for action_id in carried if action_id not in self.handed_over]

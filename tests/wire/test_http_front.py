@@ -45,6 +45,17 @@ def test_blanks_around_a_header_do_not_count(port: int) -> None:
     assert (status, answer["result"]["structuredContent"]["status"]) == (200, "done")
 
 
+def test_only_one_says_whether_the_connection_stays(port: int) -> None:
+    """RFC 9110, 7.6.1: the server, that closes it; who keeps to what the SDK's app says would wait for nothing."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request(call_body(era="2025-06-18"), era="2025-06-18", connection="close"))
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65_536)
+    fields = head.lower().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert [field for field in fields if field.startswith(b"connection:")] == [b"connection: close"]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "says"),
     [
