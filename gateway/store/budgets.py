@@ -55,13 +55,16 @@ class Budgets:
         self._finish(action, spent=False)
 
     def _finish(self, action: str, *, spent: bool) -> None:
-        rows = self._execute("DELETE FROM charges WHERE action = ? RETURNING tenant, budget, slice, amount", (action,))
-        for row in rows.fetchall():
+        rows = self._execute("SELECT tenant, budget, slice, amount FROM charges WHERE action = ?", (action,)).fetchall()
+        for row in rows:
             self._execute(
                 "UPDATE budgets SET reserved = reserved - :amount, spent = spent + :spent"
                 " WHERE tenant = :tenant AND budget = :budget AND slice = :slice",
                 {**dict(row), "spent": row["amount"] if spent else 0},
             )
+        # Most calls were charged nothing, and to look for that costs half of what deleting nothing does.
+        if rows:
+            self._execute("DELETE FROM charges WHERE action = ?", (action,))
 
     def _slice(self, charge: BudgetCharge) -> int:
         return 0 if charge.window is None else self._now // max(charge.window * 1000 // SLICES, 1)
