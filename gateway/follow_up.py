@@ -60,7 +60,7 @@ class FollowUp:
         until = time.monotonic() + asked.wait_seconds
         while True:
             changed = self._changed
-            outcome = await self._store.read(lambda tx: self._standing(tx, principal, asked.action_id))
+            outcome = _unless_refused(await self._store.read(lambda tx: self._standing(tx, principal, asked.action_id)))
             left = until - time.monotonic()
             if outcome.status not in (Status.HELD, Status.RUNNING, Status.UNKNOWN) or left <= 0:
                 return outcome
@@ -71,8 +71,9 @@ class FollowUp:
             await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             waits[0].cancel()
 
-    def _standing(self, tx: Transaction, principal: Principal, action_id: str) -> Outcome:
-        return replies.standing(tx, self._keyring, _own(tx, principal, action_id))
+    def _standing(self, tx: Transaction, principal: Principal, action_id: str) -> Outcome | Refusal:
+        row = _own(tx, principal, action_id)
+        return row if isinstance(row, Refusal) else replies.standing(tx, self._keyring, row)
 
     async def _list(self, principal: Principal, asked: own_tools.ListMyActions) -> Outcome:
         def look(tx: Transaction) -> list[dict[str, Any]]:
@@ -85,11 +86,9 @@ class FollowUp:
 
     async def _cancel(self, principal: Principal, action_id: str) -> Outcome:
         def cancel(tx: Transaction) -> Outcome | Refusal:
-            try:
-                row = _own(tx, principal, action_id)
-            except Refusal as nobodys:
-                # Not raised in here: work that raises makes its neighbours run again.
-                return nobodys
+            row = _own(tx, principal, action_id)
+            if isinstance(row, Refusal):
+                return row
             cancelled = row.state is State.HELD and (
                 holds.close(tx, row, HoldState.PENDING, HoldState.CANCELLED, "hold_cancelled", by=principal.id)
                 or holds.close(tx, row, HoldState.APPROVED, HoldState.CANCELLED, "hold_cancelled", by=principal.id)
@@ -98,18 +97,22 @@ class FollowUp:
                 return Refusal("not_cancellable", f"The action is {row.state} already.", action_id=row.id)
             return Outcome(Status.DONE, row.id, message="Cancelled; it will not run.")
 
-        verdict = await self._store.write(cancel)
-        if isinstance(verdict, Refusal):
-            raise verdict
-        return verdict
+        return _unless_refused(await self._store.write(cancel))
 
 
-def _own(tx: Transaction, principal: Principal, action_id: str) -> ActionRow:
+def _own(tx: Transaction, principal: Principal, action_id: str) -> ActionRow | Refusal:
     """The caller's own action; somebody else's looks exactly like none (semantics.md S39, V-9)."""
     row = tx.actions.get(action_id)
     if row is None or not row.belongs_to(principal):
-        raise Refusal("action_not_found", "You have no action of that id.")
+        return Refusal("action_not_found", "You have no action of that id.")
     return row
+
+
+def _unless_refused(verdict: Outcome | Refusal) -> Outcome:
+    """Raise here what a transaction refused: work that raises inside of it makes its neighbours run again."""
+    if isinstance(verdict, Refusal):
+        raise verdict
+    return verdict
 
 
 def _listed(tx: Transaction, row: ActionRow) -> dict[str, Any]:

@@ -239,6 +239,19 @@ def test_only_admission_makes_a_permit() -> None:
     assert calls("minted", attribute=True) == {"gateway.admission"}
 
 
+def test_work_in_a_transaction_returns_its_refusals() -> None:
+    """I-6: work that raises is undone, and its neighbours in the transaction run again: no caller may cause that."""
+    raising = {
+        f"{module}.{work.name}"
+        for module, path in modules().items()
+        for work in ast.walk(tree(path))
+        if isinstance(work, ast.FunctionDef) and "tx" in {argument.arg for argument in work.args.args}
+        for step in ast.walk(work)
+        if isinstance(step, ast.Raise) and step.exc is not None and "Refusal" in ast.unparse(step.exc)
+    }
+    assert raising == set()
+
+
 def test_a_long_file_has_its_reason() -> None:
     """A file of the program that passes 300 lines is asked to split, or says here why it does not."""
     lengths = {
