@@ -91,7 +91,7 @@ MAY_IMPORT = {
 """What a room may see, besides itself. An import that only type checkers follow is not one."""
 
 _MCP = (
-    "mcp_server|context|direct|well_formed|lists|resources_prompts|subscriptions|pages|telemetry|sessions|notices"
+    "mcp_server|context|direct|terms|well_formed|lists|resources_prompts|subscriptions|pages|telemetry|sessions|notices"
     "|questions"
 )
 

@@ -38,6 +38,7 @@ def failure(
     request_id: str | int | None = None,
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
+    data: Mapping[str, object] | None = None,
 ) -> Answer:
     """A JSON-RPC error.
 
@@ -48,8 +49,11 @@ def failure(
         request_id: of the request that failed, when it could be read.
         retry_after: seconds.
         headers: more of them.
+        data: what a program may read of it.
     """
-    error = {"code": of_http(status) if code is None else code, "message": message}
+    error: dict[str, object] = {"code": of_http(status) if code is None else code, "message": message}
+    if data is not None:
+        error["data"] = data
     extra = dict(headers or {}) | ({"retry-after": str(ceil(retry_after))} if retry_after is not None else {})
     return json_answer(status, {"jsonrpc": "2.0", "id": request_id, "error": error}, extra)
 

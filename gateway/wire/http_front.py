@@ -25,6 +25,7 @@ from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR
 from gateway.wire.probes import Probes
+from gateway.wire.terms import unmet
 
 if TYPE_CHECKING:
     from gateway.wire.direct import Direct
@@ -116,7 +117,7 @@ class HttpFront:
         if "origin" in fields.values and not host_matches(fields.one("origin"), self._settings.allowed_origins):
             return failure(403, "This Origin may not call; add it to `allowed_origins`.")
         if path != self._settings.path:
-            return failure(404, "There is nothing at this path.")
+            return failure(404, f"There is nothing at this path; MCP is served at {self._settings.path}.")
         methods = ("POST", "GET", "DELETE") if self._settings.sessions else ("POST",)
         if scope["method"] not in methods:
             return failure(405, "Send MCP messages with POST.", headers={"allow": ", ".join(methods)})
@@ -137,6 +138,9 @@ class HttpFront:
         exchange = Exchange(principal)
         plain = self._direct.plain(fields, message) if self._direct is not None else None
         if plain is None or self._direct is None:
+            # A plain message has met them.
+            if (refusal := unmet(fields, message)) is not None:
+                return refusal
             standing = message.get("method") == _LISTEN
             await self._serve(scope, receive, send, exchange, body, standing=standing)
         else:

@@ -13,6 +13,8 @@ NOT_FOUND: Final = -32_002
 HEADER_MISMATCH: Final = -32_020
 CAPABILITY_MISSING: Final = -32_021
 """The client would have had to declare what it can be asked."""
+UNSUPPORTED_VERSION: Final = -32_022
+"""A revision that is not spoken here; `data` names those that are."""
 
 NOT_DONE: Final = -31_000
 """A resource or a prompt was not handed over."""

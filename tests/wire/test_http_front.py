@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
 from gateway.wire.exchange import EXCHANGE
@@ -229,6 +230,53 @@ def test_anything_but_a_post_to_the_one_path_is_refused(port: int, method: str, 
     status, _, answer = exchange(port, request(method=method, path=path))
     assert status == expected
     assert answer["error"]["message"]
+
+
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+@pytest.mark.parametrize(
+    ("headers", "expected", "says"),
+    [
+        ({"content_type": "text/plain"}, 415, "Content-Type: application/json"),
+        ({"content_type": ""}, 415, "Content-Type: application/json"),
+        ({"accept": "application/json"}, 406, "text/event-stream"),
+        ({"accept": "text/*;q=0.5"}, 406, "application/json"),
+        ({"accept": ""}, 406, "application/json"),
+    ],
+)
+def test_a_client_that_takes_or_sends_something_else_is_told_what_to_say(
+    gateway: Shop, port: int, era: str, headers: dict[str, str], expected: int, says: str
+) -> None:
+    """A-6: a JSON-RPC error of the request itself, in either era, and nothing is called."""
+    status, _, answer = exchange(port, request(call_body(era=era), era=era, **headers))
+    assert (status, answer["id"], answer["error"]["code"]) == (expected, 1, -31_000 - expected)
+    assert says in answer["error"]["message"]
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*, text/*", "TEXT/event-stream;q=0.1 , application/json"])
+def test_what_a_client_accepts_may_be_said_as_http_has_it(port: int, accept: str) -> None:
+    """Ranges, parameters and capitals mean what they mean."""
+    assert exchange(port, request(call_body(), accept=accept))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "spoken"),
+    [
+        (call_body().replace(MODERN.encode(), b"1999-01-01"), MODERN_PROTOCOL_VERSIONS),
+        (call_body(era="2025-06-18"), KNOWN_PROTOCOL_VERSIONS),
+    ],
+    ids=["in each message", "in a header alone"],
+)
+def test_a_client_of_another_revision_is_told_those_that_are_spoken(
+    gateway: Shop, port: int, body: bytes, spoken: tuple[str, ...]
+) -> None:
+    """2026-07-28, versioning: -32022 lists what is supported where the client says its own, so that it can go on."""
+    status, _, answer = exchange(port, request(body, era="1999-01-01"))
+    assert (status, answer["id"], answer["error"]["code"]) == (400, 1, -32022)
+    assert answer["error"]["data"] == {"requested": "1999-01-01", "supported": list(spoken)}
+    for revision in spoken:
+        assert exchange(port, request(call_body(era=revision), era=revision))[0] == 200
+    assert len(gateway.calls) == len(spoken)
 
 
 @pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
