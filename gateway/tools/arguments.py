@@ -22,6 +22,7 @@ ExplicitKey: TypeAlias = tuple[str, str]
 """Where the key came from (meta, header, argument or natural) and its text."""
 
 _KEY: Final = re.compile(rf"[\x20-\x7e]{{{MIN_KEY},{MAX_KEY}}}")
+_NO_INTEGER: Final = ("int_type", "int_from_float", "int_parsing")
 _MAX_COMPLAINTS: Final = 6
 _MAX_COMPLAINT: Final = 200
 
@@ -101,6 +102,8 @@ def _complaint(kind: str, location: Iterable[str | int], message: str, known: li
     path = _path(location)
     if kind == "missing":
         return f"`{path}` is required."
+    if kind in _NO_INTEGER:
+        return f'`{path}` must be a whole number, written in digits only: 5, not 5.0 or "5".'
     if kind == "extra_forbidden":
         close = get_close_matches(path, known, n=1)
         return f"`{path}` is not an argument" + (f"; did you mean `{close[0]}`?" if close else ".")

@@ -55,9 +55,11 @@ def test_arguments_are_validated_strictly_and_completed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"cents": "5"}, "`cents`"),
-        ({"cents": 5.0001}, "`cents`"),
-        ({"cents": True}, "`cents`"),
+        ({"cents": "5"}, "`cents` must be a whole number, written in digits only"),
+        ({"cents": 500.0}, "`cents` must be a whole number, written in digits only"),
+        ({"cents": 5.0001}, "`cents` must be a whole number, written in digits only"),
+        ({"cents": True}, "`cents` must be a whole number"),
+        ({"cents": 10**30}, "`cents`: Input should be less than or equal to 500000"),
         ({"invoice": None}, "`invoice`"),
         ({"invioce": "x"}, "`invioce` is not an argument; did you mean `invoice`?"),
         ({"why": "hunter2"}, "'duplicate' or 'fraud'"),
