@@ -10,6 +10,7 @@ from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
 from gateway.cli.whoami import NAME, acting
 from gateway.errors import HoldgateError
 from gateway.model import Event, Kind, Principal, Role
+from gateway.wording import counted
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Transaction
@@ -30,7 +31,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", callback=_name, help="The p
 def create(
     ctx: typer.Context,
     name: Name,
-    kind: Annotated[Kind | None, typer.Option("--kind", help="Of a new principal: agent unless given.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="agent, unless given. Changes only while no key is active.")
+    ] = None,
     group: Annotated[
         list[str] | None, typer.Option("--group", metavar="GROUP", help="A group of policies; may be repeated.")
     ] = None,
@@ -58,7 +61,7 @@ def create(
         by = acting(home, store, as_name)
 
         def make(tx: Transaction) -> tuple[Principal, str, list[str]]:
-            before = tx.people.get(tenant, name)
+            before = _known(tx, tenant, name)
             groups = frozenset(group) if group else (before.groups if before else frozenset())
             roles = frozenset(role) if role else (before.roles if before else frozenset({Role.CALLER}))
             wanted = Principal(
@@ -70,6 +73,7 @@ def create(
                 owner=owner or (before.owner if before else None),
             )
             if wanted != before:
+                _check_kind(before, wanted, tx)
                 _check_duties(wanted)
                 _check_owner(wanted, tx)
                 tx.people.put(wanted)
@@ -99,6 +103,28 @@ def _changes(before: Principal | None, after: Principal) -> list[str]:
 
 def _shown(value: object) -> str:
     return (", ".join(value) if isinstance(value, list) else str(value or "")) or "none"
+
+
+def _known(tx: Transaction, tenant: str, name: str) -> Principal | None:
+    """The principal of this name; None: nobody has it yet."""
+    for person, enabled in tx.people.all(tenant):
+        if person.id == name:
+            if not enabled:
+                raise HoldgateError(f"{name} is disabled. Let it in first: `holdgate keys enable {name}`.")
+            return person
+    return None
+
+
+def _check_kind(before: Principal | None, after: Principal, tx: Transaction) -> None:
+    """A key that an agent holds must not turn into a human's, who may approve (semantics.md H-5)."""
+    if before is None or before.kind is after.kind:
+        return
+    active = [key.id for key in tx.people.keys(before.tenant, before.id) if key.usable(tx.now)]
+    if active:
+        raise HoldgateError(
+            f"{before.id} is of kind {before.kind}, and its active keys were handed out to that. Make another"
+            f" principal, or revoke them first: `holdgate keys revoke {active[0]}`."
+        )
 
 
 def _check_duties(principal: Principal) -> None:
@@ -132,16 +158,21 @@ def _described(principal: Principal) -> dict[str, object]:
 
 
 @app.command("ls")
-def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
-    """Show principals and the ids of their keys, never a key."""
+def ls(
+    ctx: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Also keys that are revoked or expired.")] = False,
+    json_output: AsJson = False,
+) -> None:
+    """Show principals and the ids of their active keys, never a key."""
     from gateway.cli.output import emit, moment, table
 
     home = Invocation.of(ctx).home()
     tenant = home.settings.tenant
     with opened_store(home) as store:
         people = store.look(lambda tx: tx.people.all(tenant))
-        keys = store.look(lambda tx: tx.people.keys(tenant))
+        known = store.look(lambda tx: tx.people.keys(tenant))
         now = store.now()
+    keys = [key for key in known if everything or key.usable(now)]
     listed = [
         {
             **_described(person),
@@ -181,6 +212,8 @@ def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
             for person, enabled in people
         ),
     )
+    if hidden := len(known) - len(keys):
+        typer.echo(f"{counted(hidden, 'revoked or expired key')} not shown; --all shows every key.", err=True)
 
 
 @app.command("revoke")

@@ -120,21 +120,18 @@ def verify(
     ctx: typer.Context,
     anchor: Annotated[
         Path | None,
-        typer.Option("--anchor", metavar="FILE", help="Checkpoints kept elsewhere; else those in the data folder."),
+        typer.Option("--anchor", metavar="FILE", help="A copy of checkpoints.notes; else the data folder's own."),
     ] = None,
     json_output: AsJson = False,
 ) -> None:
     """Verify the ledger, offline. Exits 0 sound, 1 tampered, 2 gap, 3 unanchored, 4 the story makes no sense."""
     from gateway.cli.output import emit, say
-    from gateway.ledger.checkpoint import notes_in
     from gateway.ledger.verify import verify as check
 
     home = Invocation.of(ctx).home()
     keyring = keyring_of(home)
-    if anchor is not None and not notes_in(anchor):
-        raise StartupError(
-            "There is no checkpoint in this file.", file=str(anchor), remedy="Name a copy of checkpoints.notes."
-        )
+    if anchor is not None:
+        _check_anchor(anchor)
     with opened_store(home) as store:
         published = anchor or home.checkpoints
         report = store.look(lambda tx: check(tx, keyring.head_mac, keyring.checkpoint_key.public_key(), published))
@@ -165,6 +162,20 @@ def key(ctx: typer.Context, json_output: AsJson = False) -> None:
         emit({"verifier": public})
     else:
         say(public)
+
+
+def _check_anchor(file: Path) -> None:
+    """An anchor that says nothing would prove nothing."""
+    from gateway.ledger.checkpoint import notes_in
+
+    try:
+        if notes_in(file):
+            return
+        wrong = "There is no checkpoint in this file." if file.exists() else "There is no such file."
+    except OSError as unreadable:
+        wrong = f"This cannot be read: {unreadable.strerror}."
+    remedy = "An anchor is a copy of the data folder's checkpoints.notes that was kept elsewhere. Name that file."
+    raise StartupError(wrong, file=str(file), remedy=remedy)
 
 
 def _after(seen: int, tenant: str, tx: Transaction) -> list[LedgerLine]:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.acme import Acme
-from tests.cli.command import Holdgate, one_sentence
+from tests.cli.command import Ended, Holdgate, one_sentence
 from tests.living import Place
 from tests.services import eventually
 
 LOOK = ("call", "billing_lookup_invoice", "--as", "bot", "--arg", "invoice=inv_1001", "--json")
+
+
+def key_id(made: Ended) -> str:
+    """The id of a key that `keys create` printed."""
+    return made.out.split("_")[1]
+
+
+def keys_ls(holdgate: Holdgate, *words: str) -> dict[str, Any]:
+    """What `keys ls --json` tells, by principal."""
+    return {person["principal"]: person for person in holdgate("keys", "ls", "--json", *words).json}
 
 
 def database(home: Path) -> sqlite3.Connection:
@@ -106,6 +119,21 @@ def test_what_an_operator_saw_happen_is_not_done_again(gateway: Holdgate, acme: 
     assert gateway("ledger", "verify").code in (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("nowhere", "There is no such file."),
+        (".", "This cannot be read: Is a directory."),
+        ("holdgate.yaml", "There is no checkpoint in this file."),
+    ],
+)
+def test_what_is_no_anchor_is_told_what_an_anchor_is(holdgate: Holdgate, home: Path, name: str, wrong: str) -> None:
+    """A mistyped anchor is neither a sound ledger nor a fault of Holdgate's: the next step is told (L-4)."""
+    told = one_sentence(holdgate("ledger", "verify", "--anchor", str(home / name)), 3)
+    assert wrong in told
+    assert "An anchor is a copy of the data folder's checkpoints.notes" in told
+
+
 def test_tail_follows_until_it_is_stopped(holdgate: Holdgate) -> None:
     """tail --follow prints what another process writes, and Ctrl-C ends it with exit 0."""
     import signal
@@ -137,9 +165,6 @@ def test_a_key_is_shown_once_and_never_again(holdgate: Holdgate, home: Path) -> 
     assert not any(secret.encode() in file.read_bytes() for file in home.rglob("*") if file.is_file())
     listed = {person["principal"]: person for person in holdgate("keys", "ls", "--json").json}
     assert (listed["mina"]["roles"], listed["mina"]["groups"]) == (["approver"], ["finance"])
-    assert holdgate("keys", "revoke", key.split("_")[1]).code == 0
-    listed = {person["principal"]: person for person in holdgate("keys", "ls", "--json").json}
-    assert listed["mina"]["keys"][0]["state"] == "revoked"
 
 
 def test_duties_are_kept_apart(holdgate: Holdgate) -> None:
@@ -157,11 +182,51 @@ def test_a_new_key_tells_what_it_changed_of_its_principal(holdgate: Holdgate) ->
     made = holdgate("keys", "create", "clerk", "--group", "billing")
     assert "Changed" not in made.err
     assert "Changed" not in holdgate("keys", "create", "clerk").err
-    revoked = made.out.strip().split("_")[1]
-    assert holdgate("keys", "revoke", revoked).code == 0
-    told = holdgate("keys", "create", "clerk", "--kind", "human", "--group", "finance").err
-    assert "Changed clerk: kind was agent and is human." in told
+    assert holdgate("keys", "revoke", key_id(made)).code == 0
+    told = holdgate("keys", "create", "clerk", "--group", "finance").err
     assert "Changed clerk: groups was billing and is finance." in told
+
+
+def test_no_key_that_an_agent_holds_becomes_a_humans(holdgate: Holdgate) -> None:
+    """H-5: an agent is made a human once none of its keys opens anything, and never before."""
+    made = holdgate("keys", "create", "clerk")
+    human = ("keys", "create", "clerk", "--kind", "human", "--role", "approver")
+    told = one_sentence(holdgate(*human), 1)
+    assert f"holdgate keys revoke {key_id(made)}" in told
+    assert holdgate("keys", "revoke", key_id(made)).code == 0
+    assert "Changed clerk: kind was agent and is human." in holdgate(*human).err
+
+
+def test_a_wrong_option_is_told_before_the_limit_of_two_keys(holdgate: Holdgate) -> None:
+    """Whoever is told to revoke a key first should not hear after it that the owner is misspelled."""
+    for _ in range(2):
+        assert holdgate("keys", "create", "clerk").code == 0
+    assert "There is no principal mnia" in one_sentence(holdgate("keys", "create", "clerk", "--owner", "mnia"), 1)
+    assert "Only a human may approve" in one_sentence(holdgate("keys", "create", "clerk", "--role", "approver"), 1)
+    assert "2 active keys" in one_sentence(holdgate("keys", "create", "clerk", "--group", "billing"), 1)
+
+
+def test_somebody_disabled_is_let_in_before_a_new_key(holdgate: Holdgate) -> None:
+    """The refusal names the command, and nothing of the principal is changed."""
+    holdgate("keys", "create", "clerk", "--group", "billing")
+    holdgate("keys", "disable", "clerk")
+    told = one_sentence(holdgate("keys", "create", "clerk", "--group", "finance"), 1)
+    assert "holdgate keys enable clerk" in told
+    assert keys_ls(holdgate)["clerk"]["groups"] == ["billing"]
+
+
+def test_keys_that_open_nothing_are_listed_on_demand(holdgate: Holdgate) -> None:
+    """`keys ls` shows what opens something and says how much it leaves out; `--all` shows every key there was."""
+    old, new = (key_id(holdgate("keys", "create", "clerk")) for _ in range(2))
+    assert "not shown" not in holdgate("keys", "ls").err
+    assert holdgate("keys", "revoke", old).code == 0
+    listed = holdgate("keys", "ls")
+    assert old not in listed.out
+    assert listed.err == "1 revoked or expired key not shown; --all shows every key.\n"
+    assert [key["id"] for key in keys_ls(holdgate)["clerk"]["keys"]] == [new]
+    states = {key["id"]: key["state"] for key in keys_ls(holdgate, "--all")["clerk"]["keys"]}
+    assert states == {old: "revoked", new: "active"}
+    assert f"{old} (revoked)" in holdgate("keys", "ls", "--all").out
 
 
 def test_an_owner_is_somebody(holdgate: Holdgate) -> None:
