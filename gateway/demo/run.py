@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import sys
 from pathlib import Path
 from textwrap import indent
 from typing import Final
@@ -69,7 +70,7 @@ def _welcome(console: Console, world: World, url: str) -> None:
     for what, prompt in _TO_TRY:
         console.print(f"  [dim]{what}:[/dim] {prompt}", soft_wrap=True)
     console.print("\n[bold]3. Watch, and decide[/bold] (in another terminal)\n")
-    command = f"holdgate -c {shlex.quote(str(world.home.file))}"
+    command = shlex.join([_program(), "-c", str(world.home.file)])
     commands(
         f"{command} ledger tail --follow\n{command} approvals ls\n{command} approvals approve ACTION --as {APPROVER}"
     )
@@ -77,3 +78,9 @@ def _welcome(console: Console, world: World, url: str) -> None:
         f"What agents may do is in {world.folder / 'policies'}: edit it, and it holds at once.", soft_wrap=True
     )
     console.print("Ctrl-C stops everything and keeps the data.")
+
+
+def _program() -> str:
+    """This command as another terminal finds it: `make demo` and `uvx` put it on no PATH but their own."""
+    started = Path(sys.argv[0])
+    return str(started.absolute()) if started.name == "holdgate" else "holdgate"

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +54,10 @@ def environment(cwd: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
+def running_demo(folder: Path, command: Sequence[str] = HOLDGATE) -> Iterator[Demo]:
     """`holdgate demo` on a free port, until the end of the block."""
     process = subprocess.Popen(
-        [*HOLDGATE, "demo", "--data", str(folder), "--port", str(free_port())],
+        [*command, "demo", "--data", str(folder), "--port", str(free_port())],
         cwd=folder.parent,
         env=environment(folder.parent),
         stdout=subprocess.PIPE,

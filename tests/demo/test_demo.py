@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,16 @@ def test_the_demo_prints_a_line_for_each_client_and_never_a_key(tmp_path: Path) 
         assert str(key_file) in demo.printed
         assert demo.world.key("support-bot") not in demo.printed
         assert key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_the_demo_prints_to_watch_it_works_in_any_terminal(tmp_path: Path) -> None:
+    """`make demo` and `uvx` put the command on no PATH; a pasted line finds it, and a folder with a space."""
+    script = Path(sys.executable).with_name("holdgate")
+    with running_demo(tmp_path / "a demo", [sys.executable, str(script)]) as demo:
+        (line,) = (line for line in demo.printed.splitlines() if line.endswith(" approvals ls"))
+        bare = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        ran = subprocess.run(["sh", "-ec", line], cwd="/", env=bare, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_acmes_key_is_only_where_acme_and_the_vault_keep_it(tmp_path: Path) -> None:
