@@ -26,7 +26,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.repeats import Prior
-from gateway.replies import held
+from gateway.replies import held, over_budget, over_time
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
@@ -156,7 +156,7 @@ class Admission:
             if shown is None and action.tool.previewer is not None:
                 return LookFirst()
             return self._hold(tx, action, decision, shown, told)
-        over = self._over_time(tx, decision, opened) or self._over_budget(tx, action, decision)
+        over = self._over_time(tx, action, decision, opened) or self._over_budget(tx, action, decision)
         if over is not None:
             return self._refuse(tx, action, over)
         return self._intend(tx, action, decision, told, Event.INTENT)
@@ -264,25 +264,19 @@ class Admission:
         line = tx.ledger.append(Event.INTENT, **facts(action, decision), fence=fence)
         return self._permit(action, Mode.RUN, fence, line.hash)
 
-    def _over_time(self, tx: Transaction, decision: Decision, opened: int) -> Refusal | None:
+    def _over_time(self, tx: Transaction, action: Action, decision: Decision, opened: int) -> Refusal | None:
         """A task's wall clock bounds what its agent may still ask for; waiting for a human is not its own time."""
         clock = decision.limits.wall_clock
         if clock is None or tx.now - opened < clock * 1000:
             return None
-        return Refusal("over_budget", f"This task has run for more than {clock} s.", next=_then(decision))
+        return over_time(clock, action.task, decision)
 
     def _over_budget(self, tx: Transaction, action: Action, decision: Decision) -> Refusal | None:
         tenant = action.principal.tenant
         for charge in decision.charges:
             if not tx.budgets.reserve(tenant, action.id, charge):
                 tx.budgets.release(action.id)
-                left = max(charge.limit - tx.budgets.used(tenant, charge), 0)
-                return Refusal(
-                    "over_budget",
-                    f"This needs {charge.amount} {charge.unit}, and {left} of {charge.limit} are left.",
-                    next=_then(decision),
-                    rules=(charge.budget,),
-                )
+                return over_budget(charge, tx.budgets.used(tenant, charge), action.task, decision)
         return None
 
     async def _tell_budgets(self, action: Action, decision: Decision) -> None:
@@ -351,8 +345,3 @@ class Admission:
         }
         said = {name: value for name, value in context.items() if value is not None}
         return (arguments, Body.seal(self._keyring, action.id, "context", said)) if said else (arguments,)
-
-
-def _then(decision: Decision) -> str | None:
-    """What the policy wants an agent to do that has used up its budget; None: as the code says, a human."""
-    return "Stop here and tell the user." if decision.on_exceeded == "stop" else None

@@ -301,6 +301,8 @@ class BudgetCharge:
     """Seconds of the rolling window; None: the whole task."""
     unit: str
     """`calls`, or a currency and its minor unit such as `USD cents`, or the summed argument's name."""
+    per_task: bool = False
+    """Whether each task has one of its own."""
 
 
 @statically_frozen

@@ -9,9 +9,25 @@ from typing import Any
 from gateway.bodies import opened
 from gateway.errors import CODES, LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
-from gateway.model import Action, Decision, Ended, HoldState, Mode, Outcome, Retry, Shown, State, Status, Verdict
+from gateway.model import (
+    Action,
+    BudgetCharge,
+    Decision,
+    Ended,
+    HoldState,
+    Mode,
+    Outcome,
+    Retry,
+    Shown,
+    State,
+    Status,
+    Task,
+    Verdict,
+)
+from gateway.policy.notation import spoken
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
+from gateway.wording import counted
 
 _REFUSALS = {
     "hold_denied": "A reviewer denied this action.",
@@ -93,6 +109,28 @@ def refused(refusal: Refusal, action_id: str) -> Outcome:
     )
 
 
+def over_budget(charge: BudgetCharge, used: int, task: Task, decision: Decision) -> Refusal:
+    """The refusal of a call that costs more than is left of a budget (semantics.md R-5).
+
+    Args:
+        used: of `charge.limit`; more than it where a policy has lowered the limit since.
+    """
+    per = " per task" if charge.per_task else ""
+    within = "" if charge.window is None else f" in {spoken(charge.window)}"
+    needed, budget = _priced(charge.amount, charge), f"{_priced(charge.limit, charge)}{per}{within}"
+    return Refusal(
+        "over_budget",
+        f"This needs {needed}, and the budget of {budget} has {max(charge.limit - used, 0)} left.",
+        next=_exceeded(decision, task if charge.per_task else None),
+        rules=(charge.budget,),
+    )
+
+
+def over_time(seconds: int, task: Task, decision: Decision) -> Refusal:
+    """The refusal of a call whose task has gone on for longer than `seconds`."""
+    return Refusal("over_budget", f"This task has run for more than {spoken(seconds)}.", next=_exceeded(decision, task))
+
+
 def failed(code: str, message: str, action_id: str) -> Outcome:
     """A failure as an answer; nothing was done."""
     return _coded(Status.FAILED, action_id, code, message)
@@ -165,6 +203,25 @@ def broken(action: Action) -> Outcome:
     writes = action.tool.writes and action.mode is Mode.RUN
     said = "The gateway failed" + ("; it may or may not have been done." if writes else "; nothing was changed.")
     return _coded(Status.UNKNOWN if writes else Status.FAILED, action.id, "internal_error", said)
+
+
+def _priced(amount: int, charge: BudgetCharge) -> str:
+    return counted(amount, "call") if charge.unit == "calls" else f"{amount} {charge.unit}"
+
+
+def _exceeded(decision: Decision, task: Task | None) -> str:
+    """What the policy wants of an agent that has used up a budget, with what a human should know of a task's budget.
+
+    That the client names no task is for whoever set it up to mend (I-16), and no way out for the agent.
+    """
+    then = "Stop here and tell the user." if decision.on_exceeded == "stop" else CODES["over_budget"].next
+    if task is None or not task.unnamed:
+        return then
+    whole = "its whole session is" if task.source == "session" else "all that it calls without a long silence is"
+    return (
+        f"{then} Whoever set up this client should know that it names no task, in the header `Holdgate-Task` or in"
+        f" `_meta`, so that {whole} one task with one budget."
+    )
 
 
 def _held(tx: Transaction, keyring: Keyring, row: ActionRow) -> Outcome:

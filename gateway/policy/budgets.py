@@ -58,6 +58,7 @@ def charges(inquiry: Inquiry, prices: Iterable[Price]) -> tuple[BudgetCharge, ..
             price.limit,
             price.window,
             price.unit,
+            price.of_task,
         )
         for price in prices
     )

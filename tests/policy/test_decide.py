@@ -303,8 +303,8 @@ def test_budgets_become_charges(policy: Write) -> None:
     decision = policy(SUPPORT).decide(ask())
     assert decision.charges == (
         BudgetCharge("support-agents/billing_refund/principal:acme/bot/cents/1d", 2000, 50_000, 86_400, "USD cents"),
-        BudgetCharge("task:acme/tsk_1/spend/USD", 2000, 5000, None, "USD cents"),
-        BudgetCharge("task:acme/tsk_1/tool_calls", 1, 8, None, "calls"),
+        BudgetCharge("task:acme/tsk_1/spend/USD", 2000, 5000, None, "USD cents", per_task=True),
+        BudgetCharge("task:acme/tsk_1/tool_calls", 1, 8, None, "calls", per_task=True),
     )
     assert (decision.limits.wall_clock, decision.on_exceeded) == (90, "handoff_to_human")
     assert decision.repeat_window == 300

@@ -13,7 +13,7 @@ from gateway.model import Event
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import EVERYTHING, TENANT, Place, policy
+from tests.living import EVERYTHING, TENANT, Answer, Place, policy
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 WRITES: dict[str, dict[str, Any]] = {
@@ -90,7 +90,7 @@ def test_money_is_spent_once_and_kept_while_unknown(place: Place, acme: Acme) ->
             assert (await gateway.call("plain_refund", {**REFUND, "cents": 500}))["status"] == "unknown"
             over = await gateway.call("plain_refund", {**REFUND, "cents": 101})
             assert over["code"] == "over_budget"
-            assert "100 of 1000 are left" in over["message"]
+            assert over["message"] == "This needs 101 USD cents, and the budget of 1000 USD cents in 1h has 100 left."
             assert (await gateway.call("plain_refund", {**REFUND, "cents": 100}))["status"] == "done"
 
     run(scenario)
@@ -113,6 +113,50 @@ def test_a_tasks_budget_ends_with_the_task(place: Place, acme: Acme) -> None:
             assert await look("two") == "over_budget"
             assert await look("three") is None
 
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("carried", "whole"),
+    [
+        ({}, "all that it calls without a long silence"),
+        ({"session": "s1"}, "its whole session"),
+        ({"header_task": "one"}, None),
+        ({"thread": "t1"}, None),
+    ],
+)
+def test_a_used_up_budget_tells_who_set_up_a_client_that_it_names_no_task(
+    place: Place, carried: dict[str, str], whole: str | None
+) -> None:
+    """I-16, R-5: where the task is the gateway's guess, a human learns it; the agent is told to stop all the same."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+
+            async def look() -> Answer:
+                return await gateway.call("plain_invoice", {"invoice": "inv_1001"}, **carried)
+
+            assert (await look())["status"] == "done"
+            over = await look()
+            assert over["message"] == "This needs 1 call, and the budget of 1 call per task has 0 left."
+            gateway.clock.turn(90)
+            late = await look()
+            assert late["message"] == "This task has run for more than 90s."
+            for refused in (over, late):
+                assert refused["code"] == "over_budget"
+                assert refused["retry"] == "no"
+                assert refused["next"].startswith("Stop here and tell the user.")
+                assert ("names no task" in refused["next"]) is (whole is not None)
+                assert whole is None or whole in refused["next"]
+            # What is the principal's, and no task's, would be used up under any name.
+            place.write_policy(policy(budgets={"principal": {"tool_calls": 1, "window": "1d"}}))
+            assert gateway.app.policy.reload_if_changed() is not None
+            assert (await look())["status"] == "done"
+            all_of_it = await look()
+            assert all_of_it["message"] == "This needs 1 call, and the budget of 1 call in 1d has 0 left."
+            assert "names no task" not in all_of_it["next"]
+
+    place.write_policy(policy(budgets={"task": {"tool_calls": 1, "wall_clock": "90s"}, "on_exceeded": "stop"}))
     run(scenario)
 
 
