@@ -6,11 +6,12 @@ has written (semantics.md L-1, I-6). Everything here is synchronous and runs on 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from gateway import asking, holds, repeats
 from gateway.bodies import Body
-from gateway.errors import Refusal
+from gateway.errors import LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import (
@@ -31,6 +32,8 @@ from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics, spans
+
+log = logging.getLogger("holdgate.admission")
 
 _LEASE_MARGIN = 15.0
 """Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
@@ -284,7 +287,12 @@ class Admission:
         if not (metrics.on() and decision.charges):
             return
         tenant = action.principal.tenant
-        used = await self._store.read(lambda tx: [tx.budgets.used(tenant, charge) for charge in decision.charges])
+        try:
+            used = await self._store.read(lambda tx: [tx.budgets.used(tenant, charge) for charge in decision.charges])
+        except LedgerUnavailable as down:
+            # The intent stands, whatever can be told of its price.
+            log.warning("budgets_not_measured", extra={"action": action.id, "why": str(down)})
+            return
         for charge, sum in zip(decision.charges, used, strict=True):
             metrics.charged(action, charge, sum)
 

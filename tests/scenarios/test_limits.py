@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from typing import Any
 
 import pytest
 
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
+from gateway.telemetry.export import exporting
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import Clock, house, run
 from tests.living import EVERYTHING, TENANT, Answer, Place, policy
+from tests.scenarios.holding import outcome
+from tests.services import free_port
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 WRITES: dict[str, dict[str, Any]] = {
@@ -94,6 +98,30 @@ def test_money_is_spent_once_and_kept_while_unknown(place: Place, acme: Acme) ->
             assert (await gateway.call("plain_refund", {**REFUND, "cents": 100}))["status"] == "done"
 
     run(scenario)
+
+
+@pytest.mark.parametrize("over", [500, 100], ids=["at once", "after an approval"])
+def test_a_budget_that_cannot_be_measured_fails_no_call(place: Place, acme: Acme, over: int) -> None:
+    """L-1, R-5: once its intent stands a call goes out, whether or not a metric of its budgets can be taken."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
+    terms = {"approve_over": {"cents": over}, "budget": budget}
+    place.write_policy(policy({"plain_refund": terms}, approval={"from": ["finance"], "count": 1}))
+
+    def no_budgets(action: int, table: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if (action, table) == (sqlite3.SQLITE_READ, "budgets") else sqlite3.SQLITE_OK
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            gateway.app.store._reader.set_authorizer(no_budgets)
+            answer = await gateway.call("plain_refund", REFUND)
+            if answer["status"] == "held":
+                await gateway.vote(answer["action_id"], "fay")
+                answer = await outcome(gateway, answer["action_id"])
+            assert answer["status"] == "done"
+        assert len(acme.mutating()) == 1
+
+    with exporting(prometheus=("127.0.0.1", free_port()), otlp=None, file=""):
+        run(scenario)
 
 
 def test_a_tasks_budget_ends_with_the_task(place: Place, acme: Acme) -> None:
