@@ -31,16 +31,19 @@ from gateway.wire.sessions import Sessions
 log = logging.getLogger("holdgate.serve")
 
 
-async def serve_http(home: Home, *, ready: Callable[[str], None] = lambda url: None) -> None:
+async def serve_http(
+    home: Home, listener: socket.socket | None = None, *, ready: Callable[[str], None] = lambda url: None
+) -> None:
     """Serve until SIGINT or SIGTERM, then drain.
 
     Args:
+        listener: at the port of the settings; None: one is opened there.
         ready: called with the URL of the MCP endpoint once it answers.
 
     Raises:
         StartupError: nothing was started: a setting, a file, the vault or the port is wrong.
     """
-    listener = _listen(home)
+    listener = listener or _listen(home)
     _dump_no_core()
     with _exporting(home, scraped=True):
         app = App(home)
@@ -90,6 +93,29 @@ async def serve_over_stdio(home: Home) -> None:
                 await serving
         finally:
             await app.stop()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens: whoever calls before it is served, waits.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken, or not this user's to take.
+        OverflowError: there is no such port.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol left at 0 asyncio does not set TCP_NODELAY, and every answer waits 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def http_front(app: App, port: int) -> HttpFront:
@@ -167,21 +193,14 @@ class _Server(uvicorn.Server):
 
 def _listen(home: Home) -> socket.socket:
     listen = home.settings.listen
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    # With the protocol left at 0 asyncio does not set TCP_NODELAY, and every answer waits 40 ms for an ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((listen.host, listen.port))
-        listener.listen(1024)
+        return listening(listen.host, listen.port)
     except OSError as broken:
-        listener.close()
         raise StartupError(
             f"Port {listen.port} on {listen.host} cannot be used: {broken.strerror}.",
             file=str(home.file),
             remedy="Stop the program that has it, or set another `listen: port`.",
         ) from broken
-    return listener
 
 
 def _local(app: App) -> Principal:

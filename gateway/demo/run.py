@@ -14,7 +14,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from gateway.connect import snippet
-from gateway.demo.world import AGENT, APPROVER, World, build, running_acme
+from gateway.demo.site import built, running_acme
+from gateway.demo.world import AGENT, APPROVER, World
 from gateway.serve import serve_http
 from gateway.telemetry.logs import configure_logging
 
@@ -47,11 +48,11 @@ def run_demo(folder: Path = DEFAULT_FOLDER, port: int = 8420) -> int:
         StartupError: the port is taken, the folder cannot be written, or one of its files was broken by an edit.
     """
     console = Console(highlight=False)
-    world = build(folder, port)
-    configure_logging(world.home.settings.log_level)
-    with running_acme(world):
-        asyncio.run(serve_http(world.home, ready=lambda url: _welcome(console, world, url)))
-    console.print(f"\nStopped. Everything is kept in {world.folder}; remove the folder to forget it.", soft_wrap=True)
+    with built(folder, port) as site:
+        configure_logging(site.home.settings.log_level)
+        with running_acme(site):
+            asyncio.run(serve_http(site.home, site.gateway, ready=lambda url: _welcome(console, site, url)))
+    console.print(f"\nStopped. Everything is kept in {site.folder}; remove the folder to forget it.", soft_wrap=True)
     return 0
 
 

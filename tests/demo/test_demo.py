@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 
 from gateway.connect import CLIENTS, snippet
+from gateway.demo.site import built
 from gateway.demo.stage import agent, effects
-from gateway.demo.world import build
+from gateway.demo.world import World
 from gateway.errors import HoldgateError
 from tests.demo.running import HOLDGATE, environment, holdgate, nothing_runs_in, running_demo
-from tests.services import PATIENCE
+from tests.services import PATIENCE, free_port
 
 
 def test_the_story_plays_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_play_in_a_running_demo_is_on_its_ledger_and_is_told_there_once(tmp_pa
 
 def test_a_play_is_not_taken_in_by_another_gateway_on_its_port(tmp_path: Path) -> None:
     """What answers at a stopped demo's port may serve another folder: the play then has a world of its own."""
-    stopped = build(tmp_path / "stopped", 0)
+    stopped = _made(tmp_path / "stopped")
     with running_demo(tmp_path / "demo") as demo:
         port, other = stopped.home.settings.listen.port, demo.world.home.settings.listen.port
         settings = stopped.home.file.read_text()
@@ -75,7 +76,7 @@ def test_a_second_start_finds_the_data_of_the_first(tmp_path: Path) -> None:
 def test_a_half_that_was_removed_is_made_again(tmp_path: Path, lost: str) -> None:
     """The gateway's data or the company's may be thrown away alone: the next start joins the two again."""
     folder = tmp_path / "demo"
-    build(folder, 0)
+    _made(folder)
     shutil.rmtree(folder / lost)
     with running_demo(folder) as demo:
         assert asyncio.run(_small_refund(demo.world))["status"] == "done"
@@ -131,10 +132,24 @@ def test_a_taken_port_is_one_line_with_its_remedy(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_demos_ports_are_its_own_from_the_moment_they_are_chosen(tmp_path: Path) -> None:
+    """Between the choice of a port and the start nobody takes it, and the company moves where a neighbour listens."""
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port + 1)), built(tmp_path / "demo", port) as site:
+        ports = {int(url.rpartition(":")[2]) for url in (site.home.url.removesuffix("/mcp"), site.acme_url)}
+        assert port in ports
+        assert len(ports - {port + 1}) == 2
+        for chosen in ports:
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(("127.0.0.1", chosen))
+    for given_back in ports:
+        socket.create_server(("127.0.0.1", given_back)).close()
+
+
 def test_a_story_that_differs_ends_with_1_and_says_where(tmp_path: Path) -> None:
     """Where policy lets an agent refund almost any sum alone, nothing is held, and the play says that it should be."""
     folder = tmp_path / "demo"
-    build(folder, 0)
+    _made(folder)
     policy = folder / "policies" / "support-agents.yaml"
     text = policy.read_text()
     looser = text.replace("approve_over: {cents: 2500}", "approve_over: {cents: 19999}")
@@ -189,6 +204,12 @@ def test_every_client_has_lines_and_only_scripts_are_given_the_key(tmp_path: Pat
     assert f"'{key_file}'" in snippet("claude", "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
     with pytest.raises(HoldgateError, match="claude, codex"):
         snippet("emacs", "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
+
+
+def _made(folder: Path) -> World:
+    """A demo's folder, and nobody who serves it."""
+    with built(folder, 0) as site:
+        return site
 
 
 async def _ask(world: Any, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:

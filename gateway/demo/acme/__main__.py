@@ -51,7 +51,7 @@ def main() -> int:
     try:
         api_keys = frozenset(options.api_key_file.read_text().split())
         database = open_database(options.data)
-        listener = _listen(options.port)
+        listener = _listen(options.port) if options.listener is None else _inherited(options.listener)
     except OSError as error:
         print(f"Acme cannot start: {error}. Choose another file, folder or port.", file=sys.stderr)
         return 1
@@ -83,9 +83,16 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
+def _inherited(descriptor: int) -> socket.socket:
+    """What the parent listens at already; its protocol is named because not every system tells it."""
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, descriptor)
+
+
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gateway.demo.acme", description="The Acme sandbox company.")
-    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1; 0 takes a free one")
+    door = parser.add_mutually_exclusive_group(required=True)
+    door.add_argument("--port", type=int, help="port on 127.0.0.1; 0 takes a free one")
+    door.add_argument("--listener", type=int, metavar="FD", help="a socket of 127.0.0.1 that the parent listens at")
     parser.add_argument("--data", type=Path, required=True, help="folder of its records; made if missing")
     parser.add_argument("--api-key-file", type=Path, required=True, help="accepted API keys, one a line")
     parser.add_argument("--control", action="store_true", help="offer /_control: the journal and the faults")
