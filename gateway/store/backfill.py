@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,7 @@ class Backfill:
         self._path = path
         self._thread = thread
         self._connection = connect(path)
+        self._reader = connect(path, read_only=True)
         self._pieces = 0
         self._under_way = False
         writer.execute(f"PRAGMA wal_autocheckpoint={_TOO_LONG}")
@@ -46,11 +49,28 @@ class Backfill:
 
     def close(self) -> None:
         """When the thread has ended."""
+        self._reader.close()
         self._connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """While somebody reads in the log, no commit begins it anew; where there is nothing to copy, nothing is.
+
+        A copy that begins as a commit does that takes the new log for the old one, in SQLite before 3.51.3, and a
+        later copy leaves out what it holds: https://sqlite.org/wal.html#walresetbug. Two programs over one data folder
+        can come to that, and so can our copy with the one by which a commit shortens a log that is too long.
+        """
+        self._reader.execute("BEGIN")
+        try:
+            self._reader.execute("PRAGMA user_version").fetchone()
+            yield
+        finally:
+            self._reader.execute("ROLLBACK")
 
     def _copy(self) -> None:
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            with self._reading():
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as broken:
             # Nothing is lost by it: the log holds what was committed, and is copied the next time, or by a commit.
             log.warning("log_not_copied", extra={"why": explain(broken, self._path)})

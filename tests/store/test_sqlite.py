@@ -168,6 +168,30 @@ async def test_the_log_is_copied_into_the_database_beside_the_work(store: Sqlite
         assert other.execute("SELECT COUNT(*) FROM bodies").fetchone()[0] == 1_200
 
 
+async def test_no_commit_begins_the_log_anew_while_it_is_copied(store: SqliteStore) -> None:
+    """I-6: SQLite before 3.51.3 can lose what is committed to a log that begins anew just as a copy of it begins."""
+    copies: list[tuple[bytes, bytes]] = []
+
+    def beginning() -> bytes:
+        """The two numbers that are other ones each time the log begins."""
+        return store.path.with_name("holdgate.db-wal").read_bytes()[16:24]
+
+    def another_program(sql: str) -> None:
+        before = beginning()
+        with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+            other.execute("PRAGMA wal_checkpoint").fetchall()
+            other.execute("INSERT INTO bodies VALUES ('act', 'outcome', x'00', NULL)")
+        copies.append((before, beginning()))
+
+    store._backfill._connection.set_trace_callback(another_program)
+    for _ in range(32):
+        await asyncio.gather(*(store.write(lambda tx: tx.ledger.append(Event.CONFIG)) for _ in range(32)))
+    # The thread of sweeps does the copying: what was begun before is over.
+    assert await store.sweep(lambda tx: tx.now)
+    ((before, after),) = copies
+    assert before == after
+
+
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     """I-6: a store that is closed in the middle loses nothing of what it took on, and answers those who wait."""
     store = SqliteStore(tmp_path / "holdgate.db", seal)
