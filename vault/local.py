@@ -48,13 +48,12 @@ class LocalVault:
             a format newer than this program's. Also from `set`, `remove` and `names`.
     """
 
-    def __init__(self, path: Path | str, passphrase: str) -> None:
+    def __init__(self, path: Path | str, passphrase: str, *, _key: sealed.Key | None = None) -> None:
         self._path = Path(os.path.realpath(path))
         self._passphrase = _hidden(passphrase)
         del passphrase  # a traceback with locals would show it
         self._deriving = threading.Lock()
-        contents = sealed.parse(_contents(self._path), file=str(self._path))
-        self._key = sealed.Key(self._passphrase, contents.salt)
+        self._key = _key
         self._load()
 
     @classmethod
@@ -71,8 +70,9 @@ class LocalVault:
                 raise StartupError(
                     "There is a file at the vault's path already.", file=str(path), remedy="Open it, or move it away."
                 )
-            _replace(path, sealed.seal(sealed.Key.fresh(hidden), _encoded({})))
-        return cls(path, passphrase)
+            key = sealed.Key.fresh(hidden)
+            _replace(path, sealed.seal(key, _encoded({})))
+        return cls(path, passphrase, _key=key)
 
     def set(self, reference: Reference, value: str) -> int:
         """Store a value, and return its version: 1, or one more than the last.
@@ -131,25 +131,29 @@ class LocalVault:
     def _write(self, reference: Reference, secret: Secret | None) -> int:
         name = str(reference)
         with _writing(self._path):
-            entries = self._load()
+            key, entries = self._opened()
             before = entries.get(name, _Entry(0, None))
             if secret is None and before.secret is None:
                 raise StartupError(
                     f"The vault has no value for {name}.", file=str(self._path), remedy="See `holdgate secret ls`."
                 )
             entries[name] = _Entry(before.version + (secret is not None), secret)
-            _replace(self._path, sealed.seal(self._key, _encoded(entries)))
+            _replace(self._path, sealed.seal(key, _encoded(entries)))
             return entries[name].version
 
     def _load(self) -> dict[str, _Entry]:
+        return self._opened()[1]
+
+    def _opened(self) -> tuple[sealed.Key, dict[str, _Entry]]:
         file = str(self._path)
         contents = sealed.parse(_contents(self._path), file=file)
+        key = self._key_of(contents)
         # Authenticated: only a holder of the passphrase can have written what is decoded here.
-        return _decoded(contents.opened(self._key_of(contents), file=file))
+        return key, _decoded(contents.opened(key, file=file))
 
     def _key_of(self, contents: sealed.Sealed) -> sealed.Key:
         with self._deriving:  # or every thread of a cold start would spend 128 MiB on the same answer
-            if self._key.salt != contents.salt:
+            if self._key is None or self._key.salt != contents.salt:
                 self._key = sealed.Key(self._passphrase, contents.salt)
             key = self._key
         if not contents.matches(key):

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +46,22 @@ def read(vault: LocalVault, reference: Reference = TOKEN) -> tuple[str, str]:
     """Value and version."""
     reading = asyncio.run(vault.read(reference))
     return reading.secret.expose(), reading.version
+
+
+def test_a_passphrase_is_stretched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To make a vault or to open one costs one stretching, which takes half a second on purpose; to use it none."""
+    salts = []
+
+    def counted(*, salt: bytes, **terms: Any) -> Scrypt:
+        salts.append(salt)
+        return Scrypt(salt=salt, **terms)
+
+    monkeypatch.setattr("vault.sealed.Scrypt", counted)
+    vault = LocalVault.create(tmp_path / "vault", PASSPHRASE)
+    vault.set(TOKEN, CANARY)
+    assert len(salts) == 1
+    assert read(LocalVault(tmp_path / "vault", PASSPHRASE)) == read(vault) == (CANARY, "1")
+    assert len(salts) == 2
 
 
 values = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=200)
