@@ -120,7 +120,11 @@ def live(home: Home, past: int) -> None:
             tx.actions.delivered([id], tx.now)
             tx.ledger.append(Event.OUTCOME, **facts(action), state="succeeded")
 
-    for _ in range(-(-past // 5_000)):
+    told = time.monotonic()
+    for done in range(0, past, 5_000):
+        if time.monotonic() - told > 5:
+            told = time.monotonic()
+            print(f"  {done:,} of {past:,} actions are made", flush=True)
         store.transact(some)
     store.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.load import LIST, READ, WRITE, Case
-from bench.running import System, cores, process
+from bench.running import System, cores, process, tell
 
 TOOLS = (10, 100, 1_000)
 PAST = (1_000, 100_000, 1_000_000)
@@ -31,6 +31,7 @@ def measure(past: Sequence[int] = PAST) -> None:
         def gateway(name: str, tools: int, before: int) -> System:
             home = Path(folder, name.replace(" ", "-"))
             home.mkdir()
+            tell(f"{name}: starting")
             pid, said = stack.enter_context(process(server, "bench.governed", str(home), url, str(tools), str(before)))
             return System(name, int(str(said["port"])), str(said["token"]), pid)
 
@@ -39,12 +40,13 @@ def measure(past: Sequence[int] = PAST) -> None:
 
 
 def _table(title: str, systems: list[System], cases: tuple[Case, ...]) -> None:
-    print(f"\nBy {title}, c=1, median of {ROUNDS} rounds")
-    print(f"  {'':<18}" + "".join(f"{case.name + ' ms':>12}{'CPU us':>9}" for case in cases) + f"{'MiB':>7}")
     numbers = itertools.count(1)
     for turn in range(ROUNDS + 1):
+        tell(f"{title}: round {turn} of {ROUNDS}" if turn else f"{title}: warming up")
         for system, case in itertools.product(systems, cases):
             system.measure(case, numbers, COUNT if case is not LIST else COUNT // 10, 1, counts=turn > 0)
+    print(f"\nBy {title}, c=1, median of {ROUNDS} rounds")
+    print(f"  {'':<18}" + "".join(f"{case.name + ' ms':>12}{'CPU us':>9}" for case in cases) + f"{'MiB':>7}")
     for system in systems:
         row = "".join(
             f"{statistics.median(figures.percentile(0.5) for figures, _ in measured):>12.2f}"

@@ -47,9 +47,17 @@ class System:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def tell(progress: str) -> None:
+    """Say how far the benchmark has come, beside its tables."""
+    print(progress, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def process(core: int | None, *words: str) -> Iterator[tuple[int, dict[str, object]]]:
-    """A module of ours as a process on one core; its first line is JSON. It ends when its standard input closes."""
+    """A module of ours as a process on one core. It ends when its standard input closes.
+
+    Its first line of JSON says that it is up; the lines before tell how far it has come, and are passed on.
+    """
     with tempfile.TemporaryFile("w+") as complaints:
         child = subprocess.Popen(  # noqa: S603 - our own modules, and words of our own
             [sys.executable, "-m", *words],
@@ -61,8 +69,11 @@ def process(core: int | None, *words: str) -> Iterator[tuple[int, dict[str, obje
         )
         assert child.stdin
         assert child.stdout
-        said = child.stdout.readline()
-        if not said:
+        for said in child.stdout:
+            if said.startswith("{"):
+                break
+            tell(said.rstrip())
+        else:
             complaints.seek(0)
             raise SystemExit(f"{words[0]} did not start:\n{complaints.read()}")
         try:
