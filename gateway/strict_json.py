@@ -23,6 +23,8 @@ MAX_NODES: Final = 10_000
 """Values in one document, arrays and objects included."""
 MAX_INTEGER: Final = 1 << 63
 """Largest magnitude of an integer, inclusive."""
+MAX_DIGITS: Final = 300
+"""Of an integer where larger ones are let in, its sign included; all of them lie in the range of a double."""
 
 _SMALL: Final = 1 << 16
 """Bytes of a text that may be read twice: larger ones are rare, and those that are made to cost much are among them."""
@@ -34,6 +36,10 @@ _NAMES_END: Final = (b'":', b" :", b"\t:", b"\n:", b"\r:")
 
 class BadJson(ValueError):
     """The text is not JSON as we accept it. `str()` says which rule it broke, and holds none of its values."""
+
+
+class LargeInteger(BadJson):
+    """An integer lies beyond `MAX_INTEGER`. No rule was broken before it; what follows it was not looked at."""
 
 
 def loads(body: bytes) -> Any:
@@ -52,6 +58,17 @@ def loads(body: bytes) -> Any:
     except ValueError:
         return _exactly(body)
     return value if _plainly_fine(value, body) else _exactly(body)
+
+
+def loads_with_large_integers(body: bytes) -> Any:
+    """The value of what `loads` refused as a `LargeInteger`, for who bounds it by itself; every other rule holds.
+
+    Where a double is wanted, such an integer becomes the nearest one, as any other does.
+
+    Raises:
+        BadJson: naming the first rule that was broken.
+    """
+    return _exactly(body, _LARGE_DECODER)
 
 
 def _plainly_fine(value: Any, body: bytes) -> bool:
@@ -86,10 +103,10 @@ def _each_named_once(members: int, body: bytes) -> bool:
     return body.count(b":") == members or sum(map(body.count, _NAMES_END)) == members
 
 
-def _exactly(body: bytes) -> Any:
+def _exactly(body: bytes, decoder: json.JSONDecoder | None = None) -> Any:
     """The value, or the first rule that was broken."""
     try:
-        value = _DECODER.decode(body.decode("utf-8"))
+        value = (decoder or _DECODER).decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadJson(f"The body is not UTF-8: byte {error.start} is invalid.") from None
     except json.JSONDecodeError as error:
@@ -162,10 +179,17 @@ def _float(text: str) -> float:
 def _integer(text: str) -> int:
     # Counting digits first keeps a million of them from being converted.
     if len(text) > _INTEGER_DIGITS or not -MAX_INTEGER <= (number := int(text)) <= MAX_INTEGER:
-        raise BadJson(_LARGE_INTEGER)
+        raise LargeInteger(_LARGE_INTEGER)
     return number
 
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_members, parse_constant=_constant, parse_float=_float, parse_int=_integer
+def _large_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise LargeInteger(_LARGE_INTEGER)
+    return int(text)
+
+
+_DECODER, _LARGE_DECODER = (
+    json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_float, parse_int=parse_int)
+    for parse_int in (_integer, _large_integer)
 )

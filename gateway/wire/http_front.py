@@ -17,13 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import HoldgateError, LedgerUnavailable
 from gateway.model import Principal
-from gateway.strict_json import MAX_BYTES, BadJson, loads
+from gateway.strict_json import MAX_BYTES
 from gateway.wire.delivery import Delivery
 from gateway.wire.exchange import EXCHANGE, Exchange, received_already
 from gateway.wire.fields import Fields, fields_of
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
-from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST, PARSE_ERROR
+from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST
+from gateway.wire.messages import BadMessage, read
 from gateway.wire.probes import Probes
 from gateway.wire.terms import unmet
 
@@ -234,25 +235,14 @@ def _too_large() -> Answer:
 def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:
     """The one JSON-RPC message of a body; the refusal of one that is not, or that its headers misname (A-6)."""
     try:
-        message = loads(body)
-    except BadJson as error:
-        return failure(400, str(error), code=PARSE_ERROR)
-    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return failure(400, "Send exactly one JSON-RPC 2.0 object.", code=INVALID_REQUEST)
-    request_id = message.get("id")
-    if "id" in message and (isinstance(request_id, bool) or not isinstance(request_id, (str, int))):
-        return failure(400, "`id` must be a string or an integer.", code=INVALID_REQUEST)
-    params = message.get("params", {})
-    if not isinstance(params, dict):
-        return failure(400, "`params` must be an object.", code=INVALID_REQUEST, request_id=request_id)
-    if "method" in message and not isinstance(message["method"], str):
-        return failure(400, "`method` must be a string.", code=INVALID_REQUEST, request_id=request_id)
-    if not {"method", "result", "error"} & message.keys():
-        return failure(400, "`method` is missing.", code=INVALID_REQUEST, request_id=request_id)
-    return _misnamed(fields, message, params) or message
+        message = read(body)
+    except BadMessage as bad:
+        return failure(400, str(bad), code=bad.code, request_id=bad.id)
+    return _misnamed(fields, message) or message
 
 
-def _misnamed(fields: Fields, message: dict[str, Any], params: dict[str, Any]) -> Answer | None:
+def _misnamed(fields: Fields, message: dict[str, Any]) -> Answer | None:
+    params: dict[str, Any] = message.get("params", {})
     for header, said in (("mcp-method", message.get("method")), ("mcp-name", params.get("name"))):
         value = fields.values.get(header)
         # The SDK decodes and compares encoded names itself.

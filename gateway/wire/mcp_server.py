@@ -36,8 +36,9 @@ from gateway.wire.direct import Direct
 from gateway.wire.exchange import EXCHANGE, Exchange
 from gateway.wire.http_front import FrontSettings
 from gateway.wire.instructions import INSTRUCTIONS
-from gateway.wire.json_rpc import INVALID_PARAMS, PARSE_ERROR
+from gateway.wire.json_rpc import INVALID_PARAMS
 from gateway.wire.lists import Lists, Offering, ToolList
+from gateway.wire.messages import BadMessage
 from gateway.wire.notices import Notices
 from gateway.wire.resources_prompts import Completing, ResourcesAndPrompts
 from gateway.wire.results import input_required
@@ -228,8 +229,8 @@ async def serve_stdio(
     )
     server = _server(face, SessionServer, state_key)
 
-    async def refuse(message: str) -> None:
-        error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message=message))
+    async def refuse(bad: BadMessage) -> None:
+        error = JSONRPCError(jsonrpc="2.0", id=bad.id, error=ErrorData(code=bad.code, message=str(bad)))
         await write_stream.send(SessionMessage(error))
 
     wire = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")

@@ -11,38 +11,39 @@ import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError
-from typing import TextIO
+from typing import Final, TextIO
 
 import anyio.to_thread
 
-from gateway.strict_json import MAX_BYTES, BadJson, loads
+from gateway.strict_json import MAX_BYTES
+from gateway.wire.messages import BadMessage, read
 
-Refuse = Callable[[str], Awaitable[None]]
+Refuse = Callable[[BadMessage], Awaitable[None]]
 """Tells the client which rule a line broke."""
+
+_LONGEST: Final = MAX_BYTES + 2
+"""Bytes that are read of a line: one that is longer is refused, and the rest of it is skipped."""
 
 
 async def strict_lines(descriptor: int, refuse: Refuse) -> AsyncIterator[str]:
-    """The lines from `descriptor` that hold one JSON object within our limits; ends with it.
+    """The lines from `descriptor` that hold one message within our limits; ends with it.
 
     Args:
-        refuse: awaited with one sentence for every other line.
+        refuse: awaited for every other line.
     """
     lines = _Lines(descriptor)
-    while line := await lines.read(MAX_BYTES + 2):
-        if not line.strip():
+    while line := await lines.read(_LONGEST):
+        part = line
+        while len(part) == _LONGEST and not part.endswith(b"\n"):
+            part = await lines.read(_LONGEST)
+        if len(line) < _LONGEST and not line.strip():
             continue
         try:
-            if len(line) > MAX_BYTES:
-                while line and not line.endswith(b"\n"):
-                    line = await lines.read(MAX_BYTES + 2)
-            message = loads(line)
-        except BadJson as error:
-            await refuse(str(error))
-            continue
-        if isinstance(message, dict):
-            yield line.decode()
+            read(line)
+        except BadMessage as bad:
+            await refuse(bad)
         else:
-            await refuse("Send exactly one JSON-RPC 2.0 object on a line.")
+            yield line.decode()
 
 
 class _Lines:

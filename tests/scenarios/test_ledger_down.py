@@ -82,6 +82,8 @@ def test_json_that_is_not_sound_reaches_no_tool(running: Gate, acme: Acme) -> No
         )
         assert answer.status_code in (400, 413)
         assert "error" in answer.json()
+    large = running.call("plain_refund", {**REFUND, "cents": 10**30})
+    assert (large["code"], "`cents`" in large["message"]) == ("invalid_arguments", True)
     assert acme.journal() == []
     assert running.call("plain_refund", REFUND)["status"] == "done"
 
@@ -95,12 +97,16 @@ def test_stdio_refuses_what_http_refuses(place: Place, acme: Acme) -> None:
     ) as gateway:
         assert gateway.stdin is not None
         assert gateway.stdout is not None
-        bad = (body.replace(b"500", b"NaN"), body.replace(b'"cents"', b'"cents": 1, "cents"'), b"[" * 64 + b"]" * 64)
-        for line in bad:
+        bad = (
+            (body.replace(b"500", b"NaN"), json.loads(body)["id"]),
+            (body.replace(b'"cents"', b'"cents": 1, "cents"'), json.loads(body)["id"]),
+            (b"[" * 64 + b"]" * 64, None),
+        )
+        for line, id in bad:
             gateway.stdin.write(line + b"\n")
             gateway.stdin.flush()
             answer = json.loads(gateway.stdout.readline())
-            assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+            assert (answer["id"], answer["error"]["code"]) == (id, -32700)
         assert acme.journal() == []
         gateway.stdin.write(body + b"\n")
         gateway.stdin.flush()

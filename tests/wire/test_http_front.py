@@ -58,27 +58,27 @@ def test_only_one_says_whether_the_connection_stays(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "says"),
+    ("body", "id", "code", "says"),
     [
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "method": "tools/call"}', -32700, "same name"),
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": NaN}}', -32700, "NaN"),
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": 1e999}}', -32700, "finite"),
-        (b'{"jsonrpc": "2.0", "id": 1, "meth', -32700, "not JSON"),
-        (b"[" * 100 + b"]" * 100, -32700, "deep"),
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "\\ud800"}}', -32700, "surrogate"),
-        (b"[]", -32600, "exactly one"),
-        (b'{"jsonrpc": "1.0", "id": 1, "method": "ping"}', -32600, "exactly one"),
-        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', -32600, "`id`"),
-        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', -32600, "`params`"),
-        (b'{"jsonrpc": "2.0", "id": 1}', -32600, "`method`"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "method": "tools/call"}', 1, -32700, "same name"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": NaN}}', 1, -32700, "NaN"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": 1e999}}', 1, -32700, "finite"),
+        (b'{"jsonrpc": "2.0", "id": 1, "meth', None, -32700, "not JSON"),
+        (b"[" * 100 + b"]" * 100, None, -32700, "deep"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "\\ud800"}}', 1, -32700, "surrogate"),
+        (b"[]", None, -32600, "exactly one"),
+        (b'{"jsonrpc": "1.0", "id": 1, "method": "ping"}', 1, -32600, "exactly one"),
+        (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', None, -32600, "`id`"),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": []}', 1, -32600, "`params`"),
+        (b'{"jsonrpc": "2.0", "id": 1}', None, -32600, "`method`"),
     ],
 )
 def test_a_body_that_two_parsers_could_read_differently_is_refused(
-    gateway: Shop, port: int, body: bytes, code: int, says: str
+    gateway: Shop, port: int, body: bytes, id: int | None, code: int, says: str
 ) -> None:
-    """I-5, T-4: 400 and a JSON-RPC error that names the rule; nothing reaches a tool."""
+    """I-5, T-4: 400 and a JSON-RPC error that names the rule, and the request if it has one; nothing reaches a tool."""
     status, _, answer = exchange(port, request(body, mcp_method="", mcp_name=""))
-    assert (status, answer["error"]["code"]) == (400, code)
+    assert (status, answer["id"], answer["error"]["code"]) == (400, id, code)
     assert says in answer["error"]["message"]
     assert gateway.calls == []
 

@@ -23,6 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PromptReference
 
 from gateway.model import Outcome, Status, new_id
+from gateway.strict_json import MAX_BYTES
 from gateway.wire.instructions import INSTRUCTIONS
 from tests.shop import OUTCOMES, Shop, served
 
@@ -308,22 +309,46 @@ async def test_stdio_serves_both_eras_as_the_configured_principal(era: str) -> N
                 await anyio.lowlevel.checkpoint()
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_argument_that_is_far_too_large_is_refused_by_its_name(port: int, era: str) -> None:
+    """I-5: over HTTP and over a pipe, in words by which the model can correct itself, and without the value."""
+    server = StdioServerParameters(command=sys.executable, args=["-m", "tests.shop"], env=dict(os.environ))
+    async with connected(port, era) as over_http, Client(stdio_client(server), mode=era) as over_a_pipe:
+        for client in (over_http, over_a_pipe):
+            result = await client.call_tool("shop_refund", {"invoice": "inv_1", "cents": 10**30})
+            assert result.is_error
+            assert result.structured_content["code"] == "invalid_arguments"
+            assert "`cents`: Input should be less than or equal to 500000" in result.structured_content["message"]
+            assert str(10**30) not in result.model_dump_json()
+
+
 async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None:
-    """I-5: a repeated member, an endless line and a batch get a JSON-RPC error each; the next request is served."""
-    bad = [b'{"jsonrpc": "2.0", "id": 1, "id": 2, "method": "ping"}', b"[]", b"\xff", b"[" * 5_000, b" " * 1_100_000]
+    """I-5: each gets a JSON-RPC error, with the id of the request if it is one; the next request is served."""
     ping = b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}'
+    bad: list[tuple[bytes, int | None, int]] = [
+        (b'{"jsonrpc": "2.0", "id": 1, "id": 2, "method": "ping"}', None, -32700),
+        (b'{"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "x", "arguments": NaN}}', 3, -32700),
+        (b'{"jsonrpc": "2.0", "id": 4, "method": "ping", "params": []}', 4, -32600),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', None, -32600),
+        (b"[]", None, -32600),
+        (b"\xff", None, -32700),
+        (b"[" * 5_000, None, -32700),
+        (b" " * (MAX_BYTES + 2) + ping, None, -32700),
+        (b'"' + b" " * 3 * MAX_BYTES + ping, None, -32700),
+    ]
     command = [sys.executable, "-m", "tests.shop"]
     async with await anyio.open_process(command, stderr=None) as process:
         answers = anyio.streams.buffered.BufferedByteReceiveStream(process.stdout)
-        for line in (*bad[:4], b'"' + bad[4] + b'"', ping):
-            await process.stdin.send(line + b"\n")
         with anyio.fail_after(20):
-            got = [json.loads(await answers.receive_until(b"\n", 1_000_000)) for _ in range(6)]
+            for line, id, code in bad:
+                await process.stdin.send(line + b"\n")
+                answer = json.loads(await answers.receive_until(b"\n", 1_000_000))
+                assert (answer["id"], answer["error"]["code"]) == (id, code)
+            await process.stdin.send(ping + b"\n")
+            answer = json.loads(await answers.receive_until(b"\n", 1_000_000))
         await process.stdin.aclose()
         await process.wait()
-    assert [answer["error"]["code"] for answer in got[:5]] == [-32700] * 5
-    assert all(answer["id"] is None for answer in got[:5])
-    assert got[5] == {"jsonrpc": "2.0", "id": 9, "result": {}}
+    assert answer == {"jsonrpc": "2.0", "id": 9, "result": {}}
 
 
 async def test_on_stdio_an_answer_counts_as_delivered_once_it_is_in_the_pipe(tmp_path: Path) -> None:

@@ -1,0 +1,115 @@
+"""One JSON-RPC message as it comes in, over HTTP or a pipe: read strictly, or refused (semantics.md I-5, T-4).
+
+A client waits for the answer that has the id of its request, over a pipe perhaps for ever. So the id is looked for in
+what is refused, too.
+
+In the arguments of a call integers may be larger than elsewhere: whoever validates those says best what is allowed, and
+which argument it is. They are read exactly, and no other value ever stands in for one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, TypeAlias
+
+from pydantic_core import to_json
+
+from gateway.strict_json import MAX_BYTES, BadJson, LargeInteger, loads, loads_with_large_integers
+from gateway.wire.json_rpc import INVALID_REQUEST, PARSE_ERROR
+
+_CALL: Final = "tools/call"
+
+Id: TypeAlias = str | int
+
+
+class BadMessage(ValueError):
+    """What came in is no message. `str()` says in one sentence why, and holds nothing of it.
+
+    Attributes:
+        code: of the JSON-RPC error; see `json_rpc`.
+        id: of the request that is refused; None where there is none, or none for sure.
+    """
+
+    def __init__(self, code: int, why: str, id: Id | None) -> None:
+        super().__init__(why)
+        self.code = code
+        self.id = id
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """The one message of `body`, with types that fit, and `params` that are an object where there are any.
+
+    Raises:
+        BadMessage: for anything else.
+    """
+    try:
+        message = _value(body)
+    except BadJson as bad:
+        raise BadMessage(PARSE_ERROR, str(bad), _id_of(_guessed(body))) from None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        raise _invalid(message, "Send exactly one JSON-RPC 2.0 object.")
+    if "id" in message and not _is_id(message["id"]) and not (message["id"] is None and _needs_no_id(message)):
+        raise _invalid(message, "`id` must be a string or an integer.")
+    if not isinstance(message.get("params", {}), dict):
+        if message["params"] is not None:
+            raise _invalid(message, "`params` must be an object.")
+        del message["params"]
+    if "method" in message and not isinstance(message["method"], str):
+        raise _invalid(message, "`method` must be a string.")
+    if not {"method", "result", "error"} & message.keys():
+        raise _invalid(message, "`method` is missing.")
+    return message
+
+
+def _value(body: bytes) -> Any:
+    """What `body` spells, within the limits of `strict_json`, the arguments of a call aside."""
+    try:
+        return loads(body)
+    except LargeInteger:
+        message = loads_with_large_integers(body)
+        if isinstance(message, dict) and message.get("method") == _CALL and isinstance(message.get("params"), dict):
+            loads(to_json({**message, "params": {**message["params"], "arguments": None}}))
+            return message
+        raise
+
+
+def _invalid(message: Any, why: str) -> BadMessage:
+    return BadMessage(INVALID_REQUEST, why, _id_of(message))
+
+
+def _id_of(message: Any) -> Id | None:
+    """The id under which the sender of `message` waits for an answer.
+
+    What names no method may be an answer itself, to a question of ours that has the same id as a request of theirs.
+    """
+    if not isinstance(message, dict) or "method" not in message:
+        return None
+    id = message.get("id")
+    intact = str(id).encode("utf-8", "replace").decode() == str(id)
+    return id if _is_id(id) and intact else None
+
+
+def _is_id(id: Any) -> bool:
+    return isinstance(id, (str, int)) and not isinstance(id, bool)
+
+
+def _needs_no_id(message: dict[str, Any]) -> bool:
+    """Whether a null says what it means: of a notification, and of an error about what had no id."""
+    return "error" in message or str(message.get("method")).startswith("notifications/")
+
+
+def _guessed(body: bytes) -> Any:
+    """What `body` may have been meant to say, without an id that it says twice; None where it says nothing."""
+    if len(body) > MAX_BYTES:
+        return None
+    try:
+        return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=_members)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if [name for name, _ in pairs].count("id") > 1:
+        del members["id"]
+    return members
