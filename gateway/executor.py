@@ -185,6 +185,8 @@ class Executor:
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
+            if upstream.wrote:
+                return _in_part(upstream, str(missing))
             return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
         except AnswerRefused as refused:
             return _broken(upstream, refused)
@@ -217,6 +219,8 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
         return Ended(State.SUCCEEDED, failed.code, failed.message, credential_version=version)
     if writes and failed.effect == "unknown":
         return _unknown(upstream, failed.message)
+    if upstream.wrote:
+        return _in_part(upstream, failed.message)
     return Ended(
         State.FAILED,
         failed.code,
@@ -225,6 +229,11 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
         credential_version=version,
         frees_claim=failed.code in ("upstream_busy", "upstream_unreachable"),
     )
+
+
+def _in_part(upstream: OpenUpstream, message: str) -> Ended:
+    """A step that came to nothing, told after one that did not: a `finally` of the connector's may have written."""
+    return _unknown(upstream, f"Another step of this action may have happened, and this one failed: {message}")
 
 
 def _broken(upstream: OpenUpstream, refused: AnswerRefused | None = None) -> Ended:

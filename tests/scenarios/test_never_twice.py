@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.connector import Connector, Risk, Upstream
 from gateway.model import State
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
+from gateway.testing import Harness
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
 from tests.living import ROOT, Answer, Place, held
+from tests.testing.library import CREDENTIAL, LOAN, Lent, Library, Loan
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 TASK = "a-task-of-the-hosts"
@@ -209,6 +212,28 @@ def test_an_answer_that_no_longer_stands_is_no_way_around_a_doubt(place: Place, 
         assert effects(acme) == 2
 
     run(scenario)
+
+
+@pytest.mark.anyio
+async def test_a_failure_that_is_older_than_a_write_is_not_the_end_of_it() -> None:
+    """I-7: where a `finally` of the connector writes, what it raises was said before: something was done since."""
+    tidy = Connector("tidy", base_url="https://library.example", credential=CREDENTIAL)
+
+    @tidy.write(risk=Risk.LOW)
+    async def lend(args: Loan, upstream: Upstream) -> Lent:
+        """Look for the reader, and lend the book whatever was found."""
+        try:
+            await upstream.get("/readers")
+        finally:
+            await upstream.post(f"/books/{args.book}/loans", {"days": args.days})
+        return Lent(loan="l1")
+
+    async with Harness(tidy, upstream=Library()) as gate:
+        first = await gate.call("tidy_lend", LOAN)
+        assert (first.status, first.code) == ("unknown", "outcome_unknown")
+        again = await gate.call("tidy_lend", LOAN)
+        assert (again.code, again.action_id) == ("outcome_unknown", first.action_id)
+        assert len(gate.upstream.effects) == 1
 
 
 def _unknown(tx: Transaction, action_id: str) -> ActionRow | None:
