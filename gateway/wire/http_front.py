@@ -1,7 +1,7 @@
 """What stands in front of the protocol: who calls, how much, and whether the answer arrived (semantics.md R-3, I-15).
 
 A plain ASGI app around the SDK's. In this order: Host and Origin, failed-authentication limit, bearer credential,
-body cap, strict JSON, and only then the protocol. A call that fails here has reached no tool.
+encoding, body cap, strict JSON, and only then the protocol. A call that fails here has reached no tool.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST
 from gateway.wire.messages import BadMessage, read
 from gateway.wire.probes import Probes
-from gateway.wire.terms import unmet
+from gateway.wire.terms import encoded, unmet
 
 if TYPE_CHECKING:
     from gateway.wire.direct import Direct
@@ -130,6 +130,8 @@ class HttpFront:
         if scope["method"] != "POST":
             await self._serve(scope, receive, send, Exchange(principal), b"", standing=scope["method"] == "GET")
             return None
+        if (refusal := encoded(fields)) is not None:
+            return refusal
         body = await _body(fields, receive)
         if isinstance(body, Answer):
             return body

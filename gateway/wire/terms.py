@@ -1,4 +1,4 @@
-"""On which terms HTTP carries a message: the type it has, the types its answer may have, the revision it speaks.
+"""On which terms HTTP carries a message: plain, the type it has, the types its answer may have, the revision it speaks.
 
 The SDK's app asks the same, and of some clients it says only that they failed: in plain text, or in no word at all.
 """
@@ -17,6 +17,15 @@ from gateway.wire.json_rpc import UNSUPPORTED_VERSION
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
+_ENCODING: Final = "content-encoding"
+
+
+def encoded(fields: Fields) -> Answer | None:
+    """The refusal of a body that is not sent as it is, before it is read (RFC 9110, 8.4 and 15.5.16)."""
+    said = fields.values.get(_ENCODING)
+    if said is None or (said.lower() in ("", "identity") and _ENCODING not in fields.repeated):
+        return None
+    return failure(415, "Send the body as it is, without `Content-Encoding`.", headers={"accept-encoding": "identity"})
 
 
 def unmet(fields: Fields, message: Mapping[str, Any]) -> Answer | None:

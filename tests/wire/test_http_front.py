@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import threading
 import time
@@ -251,6 +252,19 @@ def test_a_client_that_takes_or_sends_something_else_is_told_what_to_say(
     assert (status, answer["id"], answer["error"]["code"]) == (expected, 1, -31_000 - expected)
     assert says in answer["error"]["message"]
     assert gateway.calls == []
+
+
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip", "identity\r\ncontent-encoding: gzip"])
+def test_a_body_that_is_encoded_is_refused_before_it_is_read(gateway: Shop, port: int, era: str, encoding: str) -> None:
+    """RFC 9110, 15.5.16: also where it looks as if it were not, and with what to send in its place."""
+    body = call_body(era=era)
+    for sent in (gzip.compress(body), body):
+        status, headers, answer = exchange(port, request(sent, era=era, content_encoding=encoding))
+        assert (status, answer["error"]["code"], headers["accept-encoding"]) == (415, -31_415, "identity")
+        assert "without `Content-Encoding`" in answer["error"]["message"]
+    assert gateway.calls == []
+    assert exchange(port, request(body, era=era, content_encoding="Identity"))[0] == 200
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*, text/*", "TEXT/event-stream;q=0.1 , application/json"])
