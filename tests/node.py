@@ -2,6 +2,8 @@
 
 `tests/node/package.json` and its lock name the small set that runs everywhere; `tests/node/agents` the command-line
 agents of `make test-clients`. Each is installed once into `.cache/node`, with no package's own scripts run.
+
+`python -m tests.node` writes the locks anew, as `make lock` does: what package.json names changes, and the rest stays.
 """
 
 from __future__ import annotations
@@ -89,8 +91,16 @@ def _npm() -> Path:
 def _install(manifest: Path, folder: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(manifest / name, folder / name)
+    _run_npm(folder, "ci")
+
+
+def _lock(manifest: Path) -> None:
+    _run_npm(manifest, "install", "--package-lock-only", "--omit-lockfile-registry-resolved")
+
+
+def _run_npm(folder: Path, *words: str) -> None:
     done = subprocess.run(
-        [node(), _npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [node(), _npm(), *words, "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -98,4 +108,9 @@ def _install(manifest: Path, folder: Path) -> None:
         timeout=INSTALL_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, f"npm could not install {manifest}: {done.stderr}"
+    assert done.returncode == 0, f"npm {words[0]} failed in {folder}: {done.stderr}"
+
+
+if __name__ == "__main__":
+    for locked in (SMALL, AGENTS):
+        _lock(locked)

@@ -25,6 +25,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.node import AGENTS, SMALL
+
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -272,6 +274,17 @@ def test_a_lock_holds_hashes_and_no_address(lock: Path) -> None:
     assert len(entries) == len(pinned(lock)) > 0
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
     assert not re.search(r"://|--(extra-)?index|--find-links|(^|\s)/", text)
+
+
+@pytest.mark.parametrize("manifest", [SMALL, AGENTS], ids=lambda manifest: manifest.name)
+def test_a_lock_of_npm_is_what_its_manifest_names_with_hashes_and_no_address(manifest: Path) -> None:
+    """The clients that are tried are of one version each, and a version that is changed by hand is locked anew."""
+    wanted = json.loads((manifest / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads((manifest / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert not any("resolved" in package for package in packages.values())
 
 
 def test_the_locks_agree_with_each_other_and_with_the_metadata() -> None:

@@ -17,7 +17,7 @@ from tests.living import Place
 from tests.node import AGENTS, modules, node
 
 SECONDS = 240.0
-"""Claude Code alone waits 120 for an answer that was lost."""
+"""More than any agent has needed for a story; one that never ends fails its test, and not the whole run."""
 
 
 @dataclass(frozen=True)
