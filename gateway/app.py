@@ -217,12 +217,12 @@ class App:
         log.info("started", extra={"instance": self.instance.id, "tools": len(self.catalogue.tools)})
 
     async def stop(self) -> None:
-        """Refuse what is new, wait for what is under way, sign the ledger's end."""
+        """Refuse what is new, begin nothing any more, wait for what is under way, sign the ledger's end."""
         self.pipeline.close()
-        left = await self.executor.drain(self.home.settings.limits.drain_seconds)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        left = await self.executor.drain(self.home.settings.limits.drain_seconds)
         with contextlib.suppress(LedgerUnavailable):
             await self.floods.tell(all_of_them=True)
             await self.store.write(
