@@ -36,8 +36,9 @@ def test_approved_and_executed_once(place: Place, acme: Acme) -> None:
     assert place.verify().verdict == 0
 
 
-def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme) -> None:
-    """H-6: an approval whose execution window has passed is spent on nothing, and the same call asks anew."""
+@pytest.mark.parametrize("first", ["who sweeps", "who executes"])
+def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme, first: str) -> None:
+    """H-6: at the end of its execution window an approval is spent on nothing, and the same call asks anew."""
     place.write_policy(held(execute_within="60s"))
     clock = Clock()
 
@@ -45,6 +46,9 @@ def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme) -> None:
         async with house(place, clock) as gateway:
             action = await ask(gateway)
             await approve_then(gateway, action, lambda tx: clock.stand_at(tx.now + 60_000))
+            if first == "who executes":
+                await gateway.app.reconciler.execute_approved()
+                await gateway.app.executor.drain(PATIENCE)
             assert (await outcome(gateway, action))["code"] == "hold_expired"
             assert await ask(gateway) != action
         assert acme.mutating() == []
