@@ -107,6 +107,24 @@ def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acme) -> 
     run(scenario)
 
 
+def test_an_approval_is_no_way_around_a_budget(place: Place, acme: Acme) -> None:
+    """R-5, H-4: what was approved is charged when it runs, and does not run when the budget was used up meanwhile."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
+    terms = {"approve_over": {"cents": 100}, "budget": budget}
+    place.write_policy(policy({"plain_refund": terms}, approval={"from": ["finance"], "count": 1}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first, second = await ask(gateway, cents=600), await ask(gateway, cents=601, invoice="inv_1002")
+            await gateway.vote(first, "fay")
+            assert (await outcome(gateway, first))["status"] == "done"
+            await gateway.vote(second, "fay")
+            assert (await outcome(gateway, second))["code"] == "over_budget"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
 def test_an_approver_who_was_disabled_does_not_count(place: Place, acme: Acme) -> None:
     """S19, H-4: with its only approver shut out before the execution, the hold waits again."""
     place.write_policy(held())

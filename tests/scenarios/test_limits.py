@@ -124,6 +124,27 @@ def test_a_budget_that_cannot_be_measured_fails_no_call(place: Place, acme: Acme
         run(scenario)
 
 
+def test_what_one_budget_refuses_costs_none_of_the_others(place: Place, acme: Acme) -> None:
+    """R-5: a call that does not fit into one of its budgets is charged to none, whichever was asked first."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
+    place.write_policy(policy({"plain_refund": {"budget": budget}}, budgets={"task": {"tool_calls": 1}}))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+
+            async def pay(task: str, cents: int) -> str:
+                answer = await gateway.call("plain_refund", {**REFUND, "cents": cents}, header_task=task)
+                return str(answer.get("code", answer["status"]))
+
+            assert await pay("one", 500) == "done"
+            assert await pay("one", 400) == "over_budget", "it would be the task's second call"
+            assert await pay("two", 600) == "over_budget", "it would be more than the principal's sum"
+            assert await pay("two", 500) == "done"
+        assert len(acme.mutating()) == 2
+
+    run(scenario)
+
+
 def test_a_tasks_budget_ends_with_the_task(place: Place, acme: Acme) -> None:
     """I-16, R-5: a task's calls and its time are bounded, and another task has its own."""
     place.write_policy(policy(budgets={"task": {"tool_calls": 2, "wall_clock": "60s"}}))
