@@ -52,9 +52,9 @@ class ActionRow:
 
 ROUND = 500
 """Rows that one round of housekeeping drops at most, so that it never holds up the writer."""
-OPEN = "state IN ('dispatching', 'unknown', 'held')"
-"""What the index of open actions says of itself. SQLite takes it only for a query that says the very same, and walks
-through all that was ever done for one that merely implies it."""
+OPEN = "settled_at IS NULL"
+"""Of an action that is dispatching, unknown or held, and in the very words of the index of open actions: SQLite takes
+it only for a query that says the same, and walks through all that was ever done for one that merely implies it."""
 _AMONG_OPEN = f"SELECT * FROM actions WHERE {OPEN}"  # noqa: S608 - a constant
 _COLUMNS = tuple(field.name for field in fields(ActionRow))
 
@@ -265,8 +265,7 @@ class Actions:
         """These answers were handed over whole, at `at` (ms). One that told of no end yet is still owed its outcome."""
         for id in ids:
             self._execute(
-                "UPDATE actions SET delivered_at = ? WHERE id = ? AND delivered_at IS NULL"
-                " AND state IN ('succeeded', 'failed', 'refused')",
+                "UPDATE actions SET delivered_at = ? WHERE id = ? AND delivered_at IS NULL AND settled_at IS NOT NULL",
                 (at, id),
             )
 

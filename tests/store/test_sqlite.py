@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
@@ -237,6 +239,34 @@ def test_the_ledger_can_only_grow(store: SqliteStore) -> None:
     for sql in ("UPDATE ledger SET text = '{}'", "DELETE FROM ledger"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             store._connection.execute(sql)
+
+
+def test_no_row_that_is_written_costs_a_table_of_its_own(store: SqliteStore) -> None:
+    """For a list in an index's condition SQLite builds a table, for each row anew: it costs as much as the row."""
+    look = store._connection.execute
+    for (table,) in look("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = [row["name"] for row in look(f"PRAGMA table_info({table})")]
+        values = ", ".join("?" * len(columns))
+        steps = look(f"EXPLAIN INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})", (None,) * len(columns))
+        assert not {row["opcode"] for row in steps} & {"OpenEphemeral", "OpenAutoindex", "SorterOpen"}, table
+
+
+def test_a_file_of_an_older_holdgate_is_brought_to_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    """Upgrading: what an older version made has the same tables and indexes after it was opened once."""
+
+    def tables(path: Path) -> dict[str, str]:
+        with closing(SqliteStore(path, seal)) as store:
+            made = store._connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+            return {row["name"]: " ".join(re.sub(r"--.*", "", row["sql"]).split()) for row in made}
+
+    scripts = sorted(resources.files("gateway.store").joinpath("migrations").iterdir(), key=lambda script: script.name)
+    for version in range(1, len(scripts) + 1):
+        older = tmp_path / f"{version}.db"
+        with closing(sqlite3.connect(older)) as file:
+            for script in scripts[:version]:
+                file.executescript(script.read_text(encoding="utf-8"))
+            file.execute(f"PRAGMA user_version={version}")
+        assert tables(older) == tables(tmp_path / "new.db")
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
