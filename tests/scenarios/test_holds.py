@@ -9,7 +9,7 @@ import pytest
 
 from gateway.holds import Vote, vote
 from gateway.identity.api_keys import check
-from gateway.model import Event, HoldState, Role, State
+from gateway.model import Event, HoldState, Kind, Role, State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
@@ -37,9 +37,9 @@ def test_who_may_not_vote_changes_nothing(place: Place, acme: Acme, who: str) ->
     run(scenario)
 
 
-@pytest.mark.parametrize("lost", ["the role", "the key"])
+@pytest.mark.parametrize("lost", ["the role", "the key", "being human"])
 def test_an_approver_who_was_one_decides_nothing(place: Place, acme: Acme, lost: str) -> None:
-    """H-5, A-5: someone of finance whose role or whose key was taken away after they had read the card."""
+    """H-5, A-5: someone of finance who lost the role or the key after they had read the card, or became a service."""
     place.write_policy(held())
 
     async def scenario() -> None:
@@ -53,8 +53,10 @@ def test_an_approver_who_was_one_decides_nothing(place: Place, acme: Acme, lost:
                 assert hold is not None
                 if lost == "the key":
                     tx.people.revoke_key(voter.key_id)
-                else:
+                elif lost == "the role":
                     voter = replace(voter, roles=frozenset({Role.CALLER}))
+                else:
+                    voter = replace(voter, kind=Kind.SERVICE)
                 return vote(tx, action, voter, "approve", hold.digest)
 
             said = place.transact(vote_after_the_loss)
@@ -154,6 +156,24 @@ def test_a_vote_for_something_else_does_not_count(place: Place, acme: Acme) -> N
             assert not vote.accepted
             assert await gateway.state(action) is State.HELD
         assert acme.mutating() == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("verdict", "of"), [("approve", "another digest"), ("deny", "this one")])
+def test_what_is_no_yes_to_what_is_asked_fills_no_seat(place: Place, acme: Acme, verdict: str, of: str) -> None:
+    """H-1, H-4: only approvals are counted, and only of the digest that stands."""
+    place.write_policy(held(count=2))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            digest = place.hold(action).digest if of == "this one" else "0" * 64
+            place.transact(lambda tx: tx.holds.vote(action, TENANT, "finn", verdict, digest=digest, note=""))
+            assert (await gateway.vote(action, "fay")).state is HoldState.PENDING
+            assert (await gateway.vote(action, "finn")).state is HoldState.APPROVED
+            assert (await outcome(gateway, action))["status"] == "done"
+        assert len(acme.mutating()) == 1
 
     run(scenario)
 
