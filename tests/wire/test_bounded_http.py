@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import socket
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -16,51 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.bounded_http import BoundedHttp
 from tests.shop import running
-
-OFFERS = {
-    "HTTP/2": b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n",
-    "a web socket": b"Connection: Upgrade\r\nUpgrade: websocket\r\nsec-websocket-version: 13\r\n",
-    "more than one": b"upgrade: a, b/2\r\nUPGRADE: c\r\nconnection: keep-alive, upgrade\r\nconnection: x\r\n",
-}
-HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\n"
-WHOLE = HEAD + b"content-length: 2\r\n\r\nhi"
-INNER = b"POST /smuggled HTTP/1.1\r\ncontent-length: 0\r\n\r\n"
-FRAMED = {
-    "by its length": b"content-length: %d\r\n\r\n%b" % (len(INNER), INNER),
-    "in chunks": b"transfer-encoding: chunked\r\n\r\n5\r\n%b\r\n%x\r\n%b\r\n0\r\nx: trailer\r\n\r\n"
-    % (INNER[:5], len(INNER[5:]), INNER[5:]),
-}
-"""A body that reads as a request."""
+from tests.wire.connections import HEAD, WHOLE, Narrow, answer, refusing, until_closed
 
 
 class Hasty(BoundedHttp):
     """The same patience, sooner over."""
 
     head_seconds = 0.2
-
-
-class Narrow(BoundedHttp):
-    """The same room, sooner full, and all the patience there is."""
-
-    head_seconds = 3_600.0
-    head_bytes = 2_000
-
-
-class HeadFirst(BoundedHttp):
-    """The same, when a head comes in before what follows it."""
-
-    def data_received(self, data: bytes) -> None:
-        head, end, rest = data.partition(b"\r\n\r\n")
-        super().data_received(head + end)
-        super().data_received(rest)
-
-
-class ByteByByte(BoundedHttp):
-    """The same, on the slowest of lines."""
-
-    def data_received(self, data: bytes) -> None:
-        for at in range(len(data)):
-            super().data_received(data[at : at + 1])
 
 
 class Recorder:
@@ -92,27 +52,6 @@ class Recorded(BoundedHttp):
         super().connection_made(Recorder(transport, self.writes))  # type: ignore[arg-type] # all that it is asked for
 
 
-async def repeating(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what was asked, each header on a line of its own before the body."""
-    if scope["type"] == "http":
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        lines = [b"%b: %b" % field for field in scope["headers"]]
-        whole = b"\n".join((scope["method"].encode() + b" " + scope["path"].encode(), *lines, b"", body))
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(whole))]})
-        await send({"type": "http.response.body", "body": whole})
-
-
-async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers before it reads, as the front answers who has no key."""
-    if scope["type"] == "http":
-        headers = [(b"content-length", b"2")]
-        await send({"type": "http.response.start", "status": 401, "headers": headers})
-        await send({"type": "http.response.body", "body": b"no"})
-
-
 @pytest.fixture
 def client(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
     with (
@@ -125,39 +64,6 @@ def client(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
 hasty = pytest.mark.parametrize("client", [Hasty], indirect=True)
 recorded = pytest.mark.parametrize("client", [Recorded], indirect=True)
 narrow = pytest.mark.parametrize("client", [Narrow], indirect=True)
-
-
-def answer(client: socket.socket) -> tuple[bytes, bytes]:
-    """One answer: its head, and its body of the length that is said there."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += (more := client.recv(65_536))
-        assert more, "the connection was closed before the answer was whole"
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-    while len(body) < length:
-        body += client.recv(65_536)
-    assert len(body) == length, "more than one answer came"
-    return head, body
-
-
-def until_closed(client: socket.socket, drip: bytes = b"") -> bytes:
-    """Everything that comes until the server closes, while `drip` is sent again and again."""
-    received, give_up = b"", time.monotonic() + 10
-    client.settimeout(0.02)
-    while time.monotonic() < give_up:
-        try:
-            if drip:
-                client.sendall(drip)
-            more = client.recv(65_536)
-        except TimeoutError:
-            continue
-        except OSError:
-            return received
-        if not more:
-            return received
-        received += more
-    raise AssertionError("the server did not close the connection")
 
 
 @hasty
@@ -319,73 +225,6 @@ def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
         assert client.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.sendall(b"hi")
         assert client.recv(13) == b"HTTP/1.1 401 "
-
-
-@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
-@pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
-@pytest.mark.parametrize("http", [BoundedHttp, HeadFirst, ByteByByte])
-def test_an_offer_of_another_protocol_is_ignored(offer: bytes, framed: bytes, http: type[BoundedHttp]) -> None:
-    """RFC 9110, 7.8: the request is served whole, as one without the offer, and so are those that follow."""
-    plain = re.sub(rb"(?i)upgrade: .*\r\n", b"", offer)
-    with running(repeating, http) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(HEAD + plain + framed)
-        _, told = answer(client)
-        assert told.endswith(b"\n\n" + INNER)
-        for _ in range(2):
-            client.sendall(HEAD + offer + framed)
-            assert answer(client)[1] == told
-        client.sendall(WHOLE)
-        assert answer(client)[1].endswith(b"\n\nhi")
-
-
-@pytest.mark.parametrize("more", [WHOLE, b"no HTTP"])
-def test_what_follows_an_offer_is_no_request_before_the_answer(more: bytes) -> None:
-    """It is read as behind any other request: not at all, and the connection ends with the answer."""
-    request = HEAD + OFFERS["a web socket"] + b"content-length: 2\r\n\r\nhi"
-    with running(repeating) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(request + more)
-        said = until_closed(client)
-        assert (said.count(b"HTTP/1.1 "), said[-4:]) == (1, b"\n\nhi")
-
-
-@pytest.mark.parametrize(
-    ("ends", "version"), [(b"upgrade, close", b"1.1"), (b"upgrade", b"1.0"), (b"upgrade, keep-alive", b"1.0")]
-)
-def test_an_offer_on_a_connection_that_ends_is_ignored_too(ends: bytes, version: bytes) -> None:
-    """Its body is read, and the connection closed after the answer."""
-    head = HEAD.replace(b"1.1", version) + b"upgrade: h2c\r\nconnection: " + ends
-    with running(repeating) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(head + b"\r\ncontent-length: 2\r\n\r\nhi")
-        assert until_closed(client).endswith(b"\n\nhi")
-
-
-def test_a_body_behind_an_offer_is_not_mended() -> None:
-    """What the parser refuses in any request it refuses here, and nothing of it is served."""
-    served = []
-
-    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            served.append(scope["path"])
-            await repeating(scope, receive, send)
-
-    offer = OFFERS["a web socket"]
-    for framing in (
-        b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-        b"content-length: 2\r\ncontent-length: 3\r\n\r\nhi!",
-        b"transfer-encoding: chunked, identity\r\n\r\nhi",
-        b"x: a\r\n b\r\ncontent-length: 2\r\n\r\nhi",
-    ):
-        with running(noting) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-            client.sendall(HEAD + offer + framing)
-            assert until_closed(client).startswith(b"HTTP/1.1 400 ")
-    assert served == []
-
-
-@narrow
-def test_trailers_behind_an_offer_are_bounded_as_any(client: socket.socket) -> None:
-    """The head that was read twice does not make room for more."""
-    client.sendall(HEAD + OFFERS["a web socket"] + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n")
-    assert b" 401 " in until_closed(client, drip=b"x: " + b"a" * 500 + b"\r\n")
 
 
 @pytest.mark.parametrize(
