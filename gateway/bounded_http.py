@@ -10,7 +10,12 @@ connection ends with it.
 It drops the body of a request that offers another protocol, as Java's client does with HTTP/2, and reads on in it as if
 another request stood there. Such an offer may be ignored (RFC 9110, 7.8), and here it is: the request is served as any.
 
-An answer of unknown length it sends in chunks, which HTTP/1.0 does not know: here it ends with its connection.
+An answer of unknown length it sends in chunks, which HTTP/1.0 does not know: here it ends with its connection. Nor is
+a client of HTTP/1.0 told to go on, which that does not know either.
+
+It takes trailers for headers if they come soon enough, and what was to be checked on the way may have been: here they
+are dropped. It lets a connection live on whose client was answered before it was told to send the body, and takes what
+comes next for that body, which may be a request (RFC 9110, 10.1.1): here such a connection ends with the answer.
 
 It also writes the head of an answer by itself, and each write is a call into the system, which costs as much as reading
 the request did: here the head goes out with what follows it.
@@ -84,6 +89,21 @@ class _Unchunked:
         await self._send(message)
 
 
+class _Unasked:
+    """The sending side of a request whose client waits to be told to go on, and may never send the body otherwise."""
+
+    __slots__ = ("_cycle", "_send")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._send = cycle.send
+
+    async def send(self, message: Any) -> None:
+        if self._cycle.waiting_for_100_continue:
+            self._cycle.keep_alive = False
+        await self._send(message)
+
+
 class BoundedHttp(HttpToolsProtocol):
     """One connection."""
 
@@ -96,6 +116,7 @@ class BoundedHttp(HttpToolsProtocol):
     _overdue: asyncio.TimerHandle | None = None
     _beside_body = 0
     _in_head = False
+    _in_body = False
     _deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
@@ -128,16 +149,22 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is before:
             return  # no request has begun: see `_decline`
+        self._in_body = True
+        self.headers = []  # for the trailers, which nobody is told of
         self._answer.begin()
         self.cycle.transport = self._answer  # type: ignore[assignment] # it is asked for nothing else
-        if self.scope["http_version"] == "1.0":
+        if self.scope["http_version"] != "1.1":
+            self.cycle.keep_alive = self.cycle.waiting_for_100_continue = False
             self.cycle.send = _Unchunked(self.cycle).send  # type: ignore[method-assign] # of this one request
+        elif self.expect_100_continue:
+            self.cycle.send = _Unasked(self.cycle).send  # type: ignore[method-assign] # of this one request
 
     def on_body(self, body: bytes) -> None:
         self._beside_body -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_body = False
         self._beside_body = 0
         super().on_message_complete()
 
@@ -169,6 +196,8 @@ class BoundedHttp(HttpToolsProtocol):
         except HttpParserError as broken:
             if self._answering() and not self.cycle.more_body:
                 self._deaf, self.cycle.keep_alive = True, False
+            elif self._in_body and self.cycle.response_started:
+                self._answer.close()  # another answer would be taken for that to the next request
             else:
                 why = "" if isinstance(broken, HttpParserCallbackError) else f": {broken}"
                 self._turn_away(400, f"This is no well-formed HTTP/1.1 request{why}.")

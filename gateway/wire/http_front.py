@@ -38,6 +38,8 @@ _BODY_SECONDS: Final = 30.0
 _SINGLE_HEADERS: Final = frozenset(
     ("authorization", "idempotency-key", "holdgate-task", "holdgate-dry-run", "mcp-session-id")
 )
+_ROUTING_HEADERS: Final = frozenset(("mcp-protocol-version", "mcp-method", "mcp-name"))
+_CHUNKED: Final = "chunked"
 
 Authenticate = Callable[[str], Awaitable[Principal | None]]
 """The principal behind a bearer token, or None. Raises `LedgerUnavailable` when the store cannot be asked."""
@@ -203,9 +205,11 @@ class HttpFront:
 
 
 async def _body(fields: Fields, receive: Receive) -> bytes | Answer:
-    declared = fields.values.get("content-length", "0")
+    declared = fields.values.get("content-length", "")
     if declared.isdecimal() and int(declared[:12]) > MAX_BYTES:
         return _too_large()
+    if not declared and fields.values.get("transfer-encoding", _CHUNKED).lower() != _CHUNKED:
+        return failure(501, "Send the body as it is, or in chunks; no other `Transfer-Encoding` is understood.")
     first = received_already(receive)
     if first is not None and first["type"] == "http.request" and not first.get("more_body", False):
         body: bytes = first.get("body", b"")
@@ -244,6 +248,9 @@ def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:
 
 
 def _misnamed(fields: Fields, message: dict[str, Any]) -> Answer | None:
+    for header in fields.repeated & _ROUTING_HEADERS if fields.repeated else ():
+        text = f"The header {header} appears more than once."
+        return failure(400, text, code=HEADER_MISMATCH, request_id=message.get("id"))
     params: dict[str, Any] = message.get("params", {})
     for header, said in (("mcp-method", message.get("method")), ("mcp-name", params.get("name"))):
         value = fields.values.get(header)

@@ -214,6 +214,22 @@ def test_the_name_in_the_header_must_be_the_name_in_the_body(gateway: Shop, port
     assert gateway.calls == []
 
 
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+@pytest.mark.parametrize(
+    "header", [b"mcp-name: shop_lookup", b"mcp-method: tools/list", b"mcp-protocol-version: 2025-03-26"]
+)
+def test_a_routing_header_given_twice_is_refused(gateway: Shop, port: int, era: str, header: bytes) -> None:
+    """A-6: 400 and -32020 in either era; who routes by one of them must not have read the other."""
+    raw = request(call_body(era=era), era=era)
+    for twice in (
+        raw.replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n", 1),
+        raw.replace(b"host:", header + b"\r\nhost:"),
+    ):
+        status, _, answer = exchange(port, twice)
+        assert (status, answer["id"], answer["error"]["code"]) == (400, 1, -32020)
+    assert gateway.calls == []
+
+
 def test_a_control_header_given_twice_is_refused(gateway: Shop, port: int) -> None:
     """I-3: of two idempotency keys neither may win silently."""
     raw = request(call_body(), idempotency_key="k" * 16).replace(
