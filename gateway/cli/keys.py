@@ -138,11 +138,19 @@ def _check_duties(principal: Principal) -> None:
 
 
 def _check_owner(principal: Principal, tx: Transaction) -> None:
-    """A name that nobody has would keep nobody from approving what this agent asks for (semantics.md H-5)."""
-    if principal.owner is not None and tx.people.get(principal.tenant, principal.owner) is None:
+    """A name that nobody has, or no human, would keep nobody from approving what this agent asks for (H-5)."""
+    if principal.owner is None:
+        return
+    owner = tx.people.get(principal.tenant, principal.owner)
+    if owner is None:
         raise HoldgateError(
             f"There is no principal {principal.owner}, who is to answer for {principal.id}. Correct --owner, or make"
             f" the owner first: `holdgate keys create {principal.owner} --kind human`."
+        )
+    if owner.kind is not Kind.HUMAN:
+        raise HoldgateError(
+            f"{owner.id} is of kind {owner.kind}, and only a human can answer for {principal.id}. Name the one who"
+            f" answers for both: `--owner {owner.owner or 'NAME'}`."
         )
 
 

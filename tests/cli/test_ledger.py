@@ -229,13 +229,16 @@ def test_keys_that_open_nothing_are_listed_on_demand(holdgate: Holdgate) -> None
     assert f"{old} (revoked)" in holdgate("keys", "ls", "--all").out
 
 
-def test_an_owner_is_somebody(holdgate: Holdgate) -> None:
-    """A misspelled owner would leave the true one free to approve what the agent asks for (H-5)."""
+def test_an_owner_is_some_human(holdgate: Holdgate) -> None:
+    """A misspelled owner, or another agent, would leave the true one free to approve what the agent asks for (H-5)."""
     holdgate("keys", "create", "mina", "--kind", "human", "--role", "approver")
     told = one_sentence(holdgate("keys", "create", "helper", "--owner", "mnia"), 1)
     assert "There is no principal mnia" in told
     assert "helper" not in holdgate("keys", "ls").out
     assert holdgate("keys", "create", "helper", "--owner", "mina").code == 0
+    told = one_sentence(holdgate("keys", "create", "helpers-helper", "--owner", "helper"), 1)
+    assert "helper is of kind agent" in told
+    assert "--owner mina" in told
 
 
 def test_acts_on_the_machine_name_the_user_and_the_principal(holdgate: Holdgate) -> None:
