@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -125,18 +127,29 @@ def test_an_approval_is_no_way_around_a_budget(place: Place, acme: Acme) -> None
     run(scenario)
 
 
-def test_an_approver_who_was_disabled_does_not_count(place: Place, acme: Acme) -> None:
-    """S19, H-4: with its only approver shut out before the execution, the hold waits again."""
+@pytest.mark.parametrize(
+    "since",
+    [{"enabled": False}, {"groups": frozenset({"legal"})}, {"roles": frozenset()}],
+    ids=["shut out", "of another group", "without the role"],
+)
+def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acme, since: dict[str, Any]) -> None:
+    """S19, H-4: with its only approver shut out before the execution, or out of the group or the role, a hold waits."""
     place.write_policy(held())
+
+    def change(tx: Transaction) -> None:
+        fay = tx.people.get(TENANT, "fay")
+        assert fay is not None
+        if "enabled" in since:
+            tx.people.enable(TENANT, "fay", False)
+        else:
+            tx.people.put(replace(fay, **since))
 
     async def scenario() -> None:
         async with house(place) as gateway:
             action = await ask(gateway)
-            await approve_then(gateway, action, lambda tx: tx.people.enable(TENANT, "fay", False))
+            await approve_then(gateway, action, change)
             await gateway.sweep()
-            hold = await gateway.app.store.read(lambda tx: tx.holds.get(action))
-            assert hold is not None
-            assert hold.state is HoldState.PENDING
+            assert place.hold(action).state is HoldState.PENDING
             assert acme.mutating() == []
             await gateway.vote(action, "finn")
             assert (await outcome(gateway, action))["status"] == "done"
