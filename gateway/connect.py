@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,22 +22,41 @@ NAME: Final = "holdgate"
 TASK_ENV: Final = "HOLDGATE_TASK"
 """The variable that names the piece of work, as for the command line."""
 
-PLACES: Final = {
-    "desktop": "claude_desktop_config.json (Settings, Developer, Edit Config)",
-    "cursor": ".cursor/mcp.json",
-    "vscode": ".vscode/mcp.json",
-    "copilot": "~/.copilot/mcp-config.json",
-    "goose": "~/.config/goose/config.yaml",
-    "langchain": "a Python program with langchain-mcp-adapters",
-    "openai-agents": "a Python program with openai-agents",
-    "pydantic-ai": "a Python program with pydantic-ai",
+
+class Client(StrEnum):
+    """The clients that `snippet` knows: those of `PLACES`, `json` for scripts, and the others for a shell."""
+
+    CLAUDE = "claude"
+    CODEX = "codex"
+    GEMINI = "gemini"
+    INSPECTOR = "inspector"
+    DESKTOP = "desktop"
+    CURSOR = "cursor"
+    VSCODE = "vscode"
+    COPILOT = "copilot"
+    GOOSE = "goose"
+    LANGCHAIN = "langchain"
+    OPENAI_AGENTS = "openai-agents"
+    PYDANTIC_AI = "pydantic-ai"
+    JSON = "json"
+
+
+PLACES: Final[dict[str, str]] = {
+    Client.DESKTOP: "claude_desktop_config.json (Settings, Developer, Edit Config)",
+    Client.CURSOR: ".cursor/mcp.json",
+    Client.VSCODE: ".vscode/mcp.json",
+    Client.COPILOT: "~/.copilot/mcp-config.json",
+    Client.GOOSE: "~/.config/goose/config.yaml",
+    Client.LANGCHAIN: "a Python program with langchain-mcp-adapters",
+    Client.OPENAI_AGENTS: "a Python program with openai-agents",
+    Client.PYDANTIC_AI: "a Python program with pydantic-ai",
 }
 """Where the texts go that are not for a shell."""
 
-UNATTENDED: Final = {
-    "claude": f"claude --allowedTools mcp__{NAME} -p",
-    "codex": f"codex exec -c 'mcp_servers.{NAME}.default_tools_approval_mode=\"approve\"'",
-    "gemini": f"gemini --allowed-tools 'mcp_{NAME}_*' -p",
+UNATTENDED: Final[dict[str, str]] = {
+    Client.CLAUDE: f"claude --allowedTools mcp__{NAME} -p",
+    Client.CODEX: f"codex exec -c 'mcp_servers.{NAME}.default_tools_approval_mode=\"approve\"'",
+    Client.GEMINI: f"gemini --allowed-tools 'mcp_{NAME}_*' -p",
 }
 """How a client is started where nobody is there to be asked: by itself it then refuses the tools, or hides them. A
 prompt follows. Holdgate still decides on every call."""
@@ -46,7 +66,7 @@ def snippet(client: str, url: str, key_env: str, key_file: Path) -> str:
     """The lines that connect one client, ready to paste into a POSIX shell or the client's own file.
 
     Args:
-        client: one of `CLIENTS`.
+        client: a `Client`, or its name.
         url: of the MCP endpoint, e.g. `http://127.0.0.1:8420/mcp`.
         key_env: the variable that holds the API key for clients that read one.
         key_file: where this user's copy of the key is kept.
@@ -55,7 +75,7 @@ def snippet(client: str, url: str, key_env: str, key_file: Path) -> str:
         HoldgateError: for a client that is not known, and for `json` when the key file cannot be read.
     """
     if client not in _SNIPPETS:
-        raise HoldgateError(f"There are no lines for {client!r}. Known are: {', '.join(CLIENTS)}.")
+        raise HoldgateError(f"There are no lines for {client!r}. Known are: {', '.join(Client)}.")
     return _SNIPPETS[client](url, key_env, key_file)
 
 
@@ -199,20 +219,17 @@ def _file(content: dict[str, Any]) -> str:
 
 
 _SNIPPETS: Final[dict[str, Callable[[str, str, Path], str]]] = {
-    "claude": _claude,
-    "codex": _codex,
-    "gemini": _gemini,
-    "inspector": _inspector,
-    "desktop": _desktop,
-    "cursor": _cursor,
-    "vscode": _vscode,
-    "copilot": _copilot,
-    "goose": _goose,
-    "langchain": _langchain,
-    "openai-agents": _openai_agents,
-    "pydantic-ai": _pydantic_ai,
-    "json": _json,
+    Client.CLAUDE: _claude,
+    Client.CODEX: _codex,
+    Client.GEMINI: _gemini,
+    Client.INSPECTOR: _inspector,
+    Client.DESKTOP: _desktop,
+    Client.CURSOR: _cursor,
+    Client.VSCODE: _vscode,
+    Client.COPILOT: _copilot,
+    Client.GOOSE: _goose,
+    Client.LANGCHAIN: _langchain,
+    Client.OPENAI_AGENTS: _openai_agents,
+    Client.PYDANTIC_AI: _pydantic_ai,
+    Client.JSON: _json,
 }
-
-CLIENTS: Final = tuple(_SNIPPETS)
-"""The clients that `snippet` knows: those of `PLACES`, `json` for scripts, and the others for a shell."""

@@ -206,7 +206,7 @@ class Home:
             raise StartupError(
                 "There is no settings file.",
                 file=str(file),
-                remedy="Run `holdgate init` to write one, or name one with --config.",
+                remedy="Run `holdgate init` to write one, or name one with --config or in $HOLDGATE_CONFIG.",
             )
         self.document = load(self.file, Settings)
         self.settings = self.document.value

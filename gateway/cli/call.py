@@ -7,13 +7,15 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from gateway import __version__
 from gateway.cli.invocation import AsJson, Invocation
 from gateway.errors import HoldgateError
 
@@ -58,6 +60,10 @@ def call(
     """Call a tool through the running gateway. Exits 1 when the answer is refused, failed or unknown."""
     from gateway.cli.output import emit
 
+    if ctx.args:
+        raise typer.BadParameter(
+            f"{ctx.args[0]!r} is no option of this command; the tool's own arguments are written --arg NAME=VALUE."
+        )
     home = Invocation.of(ctx).home()
     controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}
     given = _given(arg or [], json_args)
@@ -94,7 +100,7 @@ def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not (name and equals):
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--arg")
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE, as in --arg invoice=inv_1001.", param_hint="--arg")
         given[name] = _Text(value)
     return given
 
@@ -158,6 +164,8 @@ def _answer(
         return asyncio.run(_exchange(url, headers, tool, given, controls))
     except* typer.BadParameter as wrong:
         raise _first(wrong) from None
+    except* HoldgateError as told:
+        raise _first(told) from None
     except* MCPError as refused:
         raise HoldgateError(_refused(_first(refused))) from None
     except* httpx2.HTTPError as broken:
@@ -167,15 +175,20 @@ def _answer(
         ) from None
 
 
-def _refused(error: Any) -> str:
-    """What the gateway said instead of an envelope, and what to do about it."""
+def _refused(error: Any, close: Sequence[str] = ()) -> str:
+    """What the gateway said instead of an envelope, and what to do about it.
+
+    Args:
+        close: the names of tools that may have been meant.
+    """
     sentence = f"The gateway says: {str(error).rstrip('.')}."
     if error.error.code == _WRONG_KEY:
         return f"{sentence} Choose a kept key with --as, or correct ${KEY_VARIABLE}; `holdgate keys ls` shows all."
     if error.error.code == _NO_SUCH_TOOL:
+        meant = f" Did you mean {close[0]}?" if close else ""
         return (
-            f"{sentence} A tool that no policy grants to this key is unknown to it; see `holdgate tools ls` for all"
-            " tools, and choose another key with --as."
+            f"{sentence}{meant} A tool that no policy grants to this key is unknown to it; see `holdgate tools ls` for"
+            " all tools, and choose another key with --as."
         )
     return f"{sentence} docs/calling.md lists what is no answer of a tool."
 
@@ -188,19 +201,25 @@ async def _exchange(
     url: str, headers: dict[str, str], tool: str, given: dict[str, Any], controls: dict[str, Any]
 ) -> tuple[dict[str, Any], bool]:
     import httpx2
-    from mcp import Client
+    from mcp import Client, MCPError
     from mcp.client.streamable_http import streamable_http_client
-    from mcp_types import TextContent
+    from mcp_types import Implementation, TextContent
 
     timeout = httpx2.Timeout(30, read=_ANSWER_SECONDS)
+    us = Implementation(name="holdgate", version=__version__)
     async with (
         httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http,
-        Client(streamable_http_client(url, http_client=http), read_timeout_seconds=_ANSWER_SECONDS) as client,
+        Client(
+            streamable_http_client(url, http_client=http), read_timeout_seconds=_ANSWER_SECONDS, client_info=us
+        ) as client,
     ):
         listed = {one.name: one for one in (await client.list_tools()).tools}
         schema = listed[tool].input_schema if tool in listed else {}
         arguments = {name: _typed(name, value, schema) for name, value in given.items()}
-        result = await client.call_tool(tool, arguments | controls)
+        try:
+            result = await client.call_tool(tool, arguments | controls)
+        except MCPError as refused:
+            raise HoldgateError(_refused(refused, get_close_matches(tool, listed, n=1))) from None
         # The text half: a gateway may be set to send no structured one.
         text = next(block.text for block in result.content if isinstance(block, TextContent))
         return json.loads(text), bool(result.is_error)

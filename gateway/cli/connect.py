@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
+from gateway.connect import PLACES, UNATTENDED, Client, snippet
 from gateway.model import Kind
 
 KEY_VARIABLE = "HOLDGATE_KEY"
-
-
-class Client(StrEnum):
-    """The clients whose words are known."""
-
-    CLAUDE = "claude"
-    CODEX = "codex"
-    GEMINI = "gemini"
-    INSPECTOR = "inspector"
-    DESKTOP = "desktop"
-    CURSOR = "cursor"
-    VSCODE = "vscode"
-    COPILOT = "copilot"
-    GOOSE = "goose"
-    LANGCHAIN = "langchain"
-    OPENAI_AGENTS = "openai-agents"
-    PYDANTIC_AI = "pydantic-ai"
-    JSON = "json"
-
 
 _CODEX_NOTE = "Codex names its thread on every call, and that is the task."
 
@@ -47,7 +28,6 @@ def connect(
     """Print how a client connects, as a principal whose key is kept: the only agent, unless --as. Changes nothing."""
     from gateway.cli.output import emit, say
     from gateway.cli.whoami import kept_key, key_file, the_only_kept
-    from gateway.connect import PLACES, UNATTENDED, snippet
 
     home = Invocation.of(ctx).home()
     with opened_store(home) as store:

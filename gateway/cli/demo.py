@@ -27,8 +27,8 @@ def demo(
     ] = 8420,
 ) -> None:
     """Run Acme, a sandbox company, behind a gateway; or play the story of an agent in it."""
-    if who not in ("script", "claude"):
-        raise typer.BadParameter("Choose `script` or `claude`.", param_hint="WHO")
+    if who not in ("script", "claude") or (who == "claude" and not play):
+        raise typer.BadParameter("Choose `script` or `claude`, with --play.", param_hint="WHO")
     if play:
         from gateway.demo.play import play as play_story
 

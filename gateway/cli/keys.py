@@ -238,7 +238,11 @@ def revoke(
     with opened_store(home) as store:
         by = acting(home, store, as_name)
         if not store.transact(lambda tx: revoke_key(tx, home.settings.tenant, id, by=by)):
-            raise HoldgateError(f"There is no active key {id}. See `holdgate keys ls`.")
+            whole = store.look(lambda tx: tx.people.get(home.settings.tenant, id)) is not None
+            shut = (
+                f" That is a principal: `holdgate keys disable {id}` shuts it out with all its keys." if whole else ""
+            )
+            raise HoldgateError(f"There is no active key {id}. See `holdgate keys ls`.{shut}")
     say(f"Revoked {id}.")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
+from difflib import get_close_matches
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,10 +53,22 @@ class Boundary(TyperGroup):
         """Run the verb."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            wrong.message = _in_our_words(wrong.message)
+            raise
         except HoldgateError as failed:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             raise typer.Exit(_told(failed)) from None
+
+
+def _in_our_words(said: str) -> str:
+    """Typer's sentence about a wrong value, without what pydantic puts before it; with the choice that was meant."""
+    said = said.removeprefix("Value error, ")
+    if not (choice := re.fullmatch(r"'(.*)' is not one of (.*)\.", said)):
+        return said
+    close = get_close_matches(choice[1].lower(), re.findall(r"'([^']*)'", choice[2]), n=1)
+    return f"{said} Did you mean '{close[0]}'?" if close else said
 
 
 def _told(failed: HoldgateError) -> ExitCode:
@@ -73,7 +87,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="The tool gateway between agents and systems of record.",
+    help="The tool gateway between agents and systems of record. `holdgate demo` shows it, and `holdgate init` begins"
+    " one of your own.",
     epilog="Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 wrong settings or data folder.",
 )
 
@@ -110,7 +125,8 @@ app.command("backup", short_help="Copy the data folder while it is in use.")(bac
 app.command("connect", short_help="Print how a client connects.")(connect.connect)
 app.add_typer(tools.app, name="tools")
 app.add_typer(policy.app, name="policy")
-app.command("call")(call.call)
+# What it does not know it is given, to say how a tool's arguments are written.
+app.command("call", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(call.call)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")

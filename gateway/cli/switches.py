@@ -121,7 +121,8 @@ def _stop(ctx: typer.Context, scope: Scope, target: str, because: str, as_name: 
             )
 
         store.transact(stop)
-    say(f"Stopped: {scope} {target}".rstrip() + ". It holds from now on, until `holdgate resume`.")
+    what = f"{scope} {target}".rstrip()
+    say(f"Stopped: {what}. It holds from now on, until `holdgate resume {what}`.")
 
 
 def _acting_on(home: Home, store: SqliteStore, scope: Scope, target: str, as_name: str | None) -> str:

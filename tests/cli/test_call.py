@@ -63,6 +63,19 @@ def test_the_key_comes_from_the_environment_too(gateway: Holdgate, place: Place)
     assert "policy" not in sentence
 
 
+def test_a_mistyped_tool_is_told_with_its_right_name(gateway: Holdgate) -> None:
+    """The near name is one that this key may call; where none is near, the lists are named."""
+    assert "Did you mean billing_refund?" in one_sentence(gateway("call", "billing_refnd", "--as", "bot"), 1)
+    assert "`holdgate tools ls`" in one_sentence(gateway("call", "something_else", "--as", "bot"), 1)
+
+
+def test_the_ledger_knows_a_call_of_the_command_line(gateway: Holdgate) -> None:
+    """A client says what it is, and this one is no library's example."""
+    assert gateway(*REFUND, *CAUSE).code == 0
+    (intent,) = gateway("ledger", "query", "--event", "intent", "--json").jsons
+    assert intent["claims"]["client"] == "holdgate"
+
+
 def test_without_a_gateway_the_remedy_is_to_serve(before_acme: Holdgate) -> None:
     """When nothing listens, one sentence says so and how to start it."""
     assert "holdgate serve" in one_sentence(before_acme.program(*REFUND), 1)

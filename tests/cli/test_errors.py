@@ -106,6 +106,34 @@ def test_what_is_not_there_is_told_with_the_list_of_what_is(
     assert f"`{next_step}`" in one_sentence(holdgate(*words), 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("connect", "claude-code"), "Did you mean 'claude'?"),
+        (("connect", "Codex"), "Did you mean 'codex'?"),
+        (("keys", "create", "bob", "--kind", "humans"), "Did you mean 'human'?"),
+        (("call", "billing_refund", "inv_1001"), "--arg NAME=VALUE"),
+        (("call", "billing_refund", "--invoice", "inv_1001"), "--arg NAME=VALUE"),
+        (("call", "billing_refund", "--arg", "invoice", "inv_1001"), "--arg NAME=VALUE"),
+        (("call", "billing_refund", "--dryrun"), "'--dryrun' is no option"),
+        (("demo", "play"), "with --play"),
+        (("demo", "claude"), "with --play"),
+    ],
+)
+def test_wrong_usage_is_told_with_what_was_meant(holdgate: Holdgate, words: tuple[str, ...], told: str) -> None:
+    """A word that nearly fits is named, a tool's argument is shown as it is written, and pydantic is not heard."""
+    ended = holdgate(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+    assert "Value error" not in ended.err
+
+
+def test_the_name_of_a_principal_is_no_key_but_can_be_shut_out(holdgate: Holdgate) -> None:
+    """Who types a name where a key's id belongs, perhaps in a hurry, is told the command that helps."""
+    sentence = one_sentence(holdgate("keys", "revoke", "support-agent"), 1)
+    assert "`holdgate keys disable support-agent`" in sentence
+
+
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     """With --debug the traceback stands before the sentence."""
     ended = Holdgate(tmp_path / "none.yaml").program("--debug", "kill", "ls")

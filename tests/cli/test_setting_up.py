@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from gateway.connect import CLIENTS
+from gateway.connect import Client
 from tests.cli.command import Holdgate, one_sentence
 
 CREDENTIALS = ("kv/acme/billing#api_key", "kv/acme/crm#api_key", "kv/acme/tickets#api_key")
@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, holdgate: 
 def test_connect_prints_no_key_except_for_scripts(home: Path, holdgate: Holdgate, url: str) -> None:
     """Only `json` holds the key itself; all other texts name the variable or the file."""
     key = (home / "holdgate-data" / "keys" / "support-agent.key").read_text().strip()
-    for client in (name for name in CLIENTS if name != "json"):
+    for client in (name for name in Client if name != "json"):
         ended = holdgate("connect", client)
         assert ended.code == 0
         assert key not in ended.out + ended.err

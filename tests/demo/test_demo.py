@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.connect import CLIENTS, snippet
+from gateway.connect import Client, snippet
 from gateway.demo.site import built
 from gateway.demo.stage import agent, effects
 from gateway.demo.world import World
@@ -197,7 +197,7 @@ def test_every_client_has_lines_and_only_scripts_are_given_the_key(tmp_path: Pat
     """What is pasted survives a path with a space, and an unknown client is told which are known."""
     key_file = tmp_path / "a key"
     key_file.write_text("hg_secret\n")
-    for client in CLIENTS:
+    for client in Client:
         lines = snippet(client, "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
         assert "http://127.0.0.1:8420/mcp" in lines
         assert ("hg_secret" in lines) == (client == "json")
