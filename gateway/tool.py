@@ -34,7 +34,8 @@ class Nothing(Input):
 class Output(BaseModel):
     """What a tool gives back. Fields of the upstream that are not declared here never leave the gateway."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # A record that has another shape is an error in the log, and what is in the record is not to stand there (L-5).
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # No private attribute of Pydantic's, which would be made anew for every record of every answer.
     _content: ClassVar[tuple[Block, ...]] = ()

@@ -13,16 +13,38 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pydantic import BaseModel
 
+from gateway.connector import Connector, Output, Upstream
 from gateway.telemetry.spans import use
+from gateway.testing import Harness
 from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
 from tests.house import House, house, run
 from tests.living import Gate, Place, held
+from tests.testing.library import CREDENTIAL, Library, Which
 
 PHONE = "+46 70 987 65 43"
 REASON = "zanzibar-reason-canary"
 KEY = "kilimanjaro-idempotency-canary"
+
+archive = Connector("archive", base_url="https://library.example", credential=CREDENTIAL)
+
+
+class Shelf(BaseModel):
+    number: int
+
+
+class Shelved(Output):
+    id: str
+    shelf: Shelf
+
+
+@archive.read()
+async def book(args: Which, upstream: Upstream) -> Shelved:
+    """Show where a book lies."""
+    found = await upstream.get(f"/books/{args.book}")
+    return Shelved.model_validate({"id": found["id"], "shelf": {"number": found["shelf"]}})
 
 
 @pytest.fixture
@@ -91,6 +113,16 @@ def test_a_process_logs_no_secret(running: Gate, acme: Acme) -> None:
     key_secret = running.place.keys["bot"].split("_", 2)[2]
     _search(left_behind(running.place), [*disguises(API_KEY), key_secret])
     assert b"upstream_echoed_credential" in running.log.read_bytes()
+
+
+@pytest.mark.anyio
+async def test_an_answer_of_the_wrong_shape_is_not_quoted_in_the_log() -> None:
+    """L-5: what a record holds is nobody's who reads the log, also where it is not what the connector expects."""
+    async with Harness(archive, upstream=Library()) as gate:
+        assert (await gate.call("archive_book", {"book": "b1"})).code == "upstream_bad_answer"
+        (line,) = [line for line in gate.logs if "connector_broken" in line]
+        assert "shelf.number" in line
+        assert "staff only" not in line
 
 
 async def _every_kind_of_day(gateway: House, acme: Acme) -> list[str]:
