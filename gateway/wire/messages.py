@@ -110,6 +110,6 @@ def _guessed(body: bytes) -> Any:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    if [name for name, _ in pairs].count("id") > 1:
+    if len(members) != len(pairs) and [name for name, _ in pairs].count("id") > 1:
         del members["id"]
     return members
