@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,18 +14,9 @@ from gateway.model import Kind, Principal
 from gateway.store.job import Work
 from gateway.store.sqlite import SqliteStore, T
 from gateway.store.transaction import Transaction
+from tests.store.conftest import seal
 
 pytestmark = pytest.mark.anyio
-
-
-def seal(seq: int, hash: str) -> str:
-    return f"{seq}/{hash}"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with closing(SqliteStore(tmp_path / "holdgate.db", seal)) as store:
-        yield store
 
 
 def test_disabled_principals_and_revoked_keys_are_out_at_once(store: SqliteStore) -> None:

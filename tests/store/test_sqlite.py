@@ -2,35 +2,21 @@
 
 import asyncio
 import json
-import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import HoldgateError, LedgerUnavailable, StartupError
-from gateway.model import BudgetCharge, Event, LedgerLine, new_id
-from gateway.store.job import Work
+from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.model import Event, LedgerLine, new_id
 from gateway.store.sqlite import SqliteStore
-from gateway.store.switches import Scope
 from gateway.store.transaction import Transaction
+from tests.store.conftest import seal
 
 pytestmark = pytest.mark.anyio
-
-
-def seal(seq: int, hash: str) -> str:
-    return f"{seq}/{hash}"
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    store = SqliteStore(tmp_path / "holdgate.db", seal)
-    yield store
-    store.close()
 
 
 def test_concurrent_work_shares_commits_and_loses_nothing(store: SqliteStore) -> None:
@@ -251,50 +237,6 @@ def test_no_row_that_is_written_costs_a_table_of_its_own(store: SqliteStore) -> 
         assert not {row["opcode"] for row in steps} & {"OpenEphemeral", "OpenAutoindex", "SorterOpen"}, table
 
 
-def test_a_file_of_an_older_holdgate_is_brought_to_the_tables_of_a_new_one(tmp_path: Path) -> None:
-    """Upgrading: what an older version made has the same tables and indexes after it was opened once."""
-
-    def tables(path: Path) -> dict[str, str]:
-        with closing(SqliteStore(path, seal)) as store:
-            made = store._connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-            return {row["name"]: " ".join(re.sub(r"--.*", "", row["sql"]).split()) for row in made}
-
-    scripts = sorted(resources.files("gateway.store").joinpath("migrations").iterdir(), key=lambda script: script.name)
-    for version in range(1, len(scripts) + 1):
-        older = tmp_path / f"{version}.db"
-        with closing(sqlite3.connect(older)) as file:
-            for script in scripts[:version]:
-                file.executescript(script.read_text(encoding="utf-8"))
-            file.execute(f"PRAGMA user_version={version}")
-        assert tables(older) == tables(tmp_path / "new.db")
-
-
-def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
-    """A database of a later Holdgate is refused with a remedy, is not touched, and is not kept open."""
-    path = tmp_path / "holdgate.db"
-    SqliteStore(path, seal).close()
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version=99")
-    connection.close()
-    with pytest.raises(StartupError, match="newer Holdgate") as refused:
-        SqliteStore(path, seal)
-    assert "Upgrade" in refused.value.remedy
-    assert not path.with_name("holdgate.db-wal").exists(), "SQLite removes it when the last connection is closed"
-    connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (99,)
-    connection.close()
-
-
-@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look like one" * 40])
-def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A file that is no database gets one sentence and a remedy, and keeps its content."""
-    path = tmp_path / "holdgate.db"
-    path.write_bytes(content)
-    with pytest.raises(StartupError, match="not a Holdgate database"):
-        SqliteStore(path, seal)
-    assert path.read_bytes() == content
-
-
 async def test_a_locked_database_fails_the_work_and_recovers(tmp_path: Path) -> None:
     """L-1: while another program holds the lock nothing is recorded; afterwards the store works again."""
     store = SqliteStore(tmp_path / "holdgate.db", seal, patience_ms=50)
@@ -318,95 +260,3 @@ async def test_a_full_disk_fails_the_work_and_recovers(store: SqliteStore) -> No
         await store.write(lambda tx: [tx.ledger.append(Event.CONFIG, note="x" * 2000) for _ in range(50)])
     store._connection.execute("PRAGMA max_page_count=100000")
     assert (await store.write(lambda tx: tx.ledger.append(Event.CONFIG))).seq == 1
-
-
-async def test_calls_of_one_transaction_see_the_stops_that_it_makes_and_not_those_that_it_undoes(
-    store: SqliteStore,
-) -> None:
-    """T-10: what a transaction has read about stops, it reads again once any of its work has changed them."""
-
-    def stopped(tx: Transaction) -> bool:
-        return tx.switches.stopping("default", "bot", "billing_refund", "billing") is not None
-
-    def stop(tx: Transaction) -> None:
-        tx.switches.stop("default", "tool", "billing_refund", by="ops", because="drill")
-
-    def resume(tx: Transaction) -> bool:
-        return tx.switches.resume("default", "tool", "billing_refund")
-
-    def resume_in_vain(tx: Transaction) -> None:
-        assert stopped(tx)
-        assert resume(tx)
-        assert not stopped(tx)
-        raise HoldgateError("no")
-
-    async def in_one_transaction(*work: Work[object]) -> list[object]:
-        return await asyncio.gather(*(store.write(piece) for piece in work), return_exceptions=True)
-
-    assert await in_one_transaction(stopped, stop, stopped) == [False, None, True]
-    before, failed, after = await in_one_transaction(stopped, resume_in_vain, stopped)
-    assert (before, type(failed), after) == (True, HoldgateError, True)
-    assert await in_one_transaction(stopped, resume, stopped) == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("scope", "target", "covered"),
-    [
-        ("everything", "", True),
-        ("agent", "bot", True),
-        ("agent", "billing_refund", False),
-        ("tool", "billing_refund", True),
-        ("tool", "billing", False),
-        ("connector", "billing", True),
-        ("connector", "bot", False),
-    ],
-)
-def test_a_stop_covers_what_it_names(store: SqliteStore, scope: Scope, target: str, covered: bool) -> None:
-    """T-10: by its scope and target together, and for its tenant only."""
-    store.transact(lambda tx: tx.switches.stop("default", scope, target, by="ops", because="drill"))
-
-    def stopped(tenant: str) -> bool:
-        call = ("bot", "billing_refund", "billing")
-        return store.look(lambda tx: tx.switches.stopping(tenant, *call)) is not None
-
-    assert stopped("default") == covered
-    assert not stopped("another")
-
-
-def test_a_rolling_budget_is_never_exceeded(tmp_path: Path) -> None:
-    """V-7, R-5: in every window of the length, no more than the limit; what is released is free again."""
-    now = [1_000_000_000_000]
-    store = SqliteStore(tmp_path / "holdgate.db", seal, clock=lambda: now[0])
-    charge = BudgetCharge("b", amount=4, limit=10, window=24 * 3600, unit="cents")
-
-    def reserve(action: str) -> bool:
-        return store.transact(lambda tx: tx.budgets.reserve("default", action, charge))
-
-    assert [reserve("a"), reserve("b"), reserve("c")] == [True, True, False]
-    store.transact(lambda tx: tx.budgets.release("a"))
-    store.transact(lambda tx: tx.budgets.settle("b"))
-    assert reserve("d")
-    now[0] += 23 * 3_600_000
-    assert not reserve("e")
-    now[0] += 3 * 3_600_000
-    assert reserve("f")
-    store.close()
-
-
-def test_an_implicit_task_ends_with_an_idle_gap(tmp_path: Path) -> None:
-    """I-16: calls close together share a task, also across a restart; a long silence ends it."""
-    now = [1_000_000_000_000]
-    path = tmp_path / "holdgate.db"
-
-    def task() -> str:
-        store = SqliteStore(path, seal, clock=lambda: now[0])
-        try:
-            return store.transact(lambda tx: tx.tasks.implicit("default", "bot", 900_000)).id
-        finally:
-            store.close()
-
-    first = task()
-    now[0] += 899_000
-    assert task() == first
-    now[0] += 900_000
-    assert task() != first

@@ -1,0 +1,59 @@
+"""Opening a database: an older one is brought up to date, and what is none of ours is left alone."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StartupError
+from gateway.store.sqlite import SqliteStore
+from tests.store.conftest import seal
+
+
+def test_a_file_of_an_older_holdgate_is_brought_to_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    """Upgrading: what an older version made has the same tables and indexes after it was opened once."""
+
+    def tables(path: Path) -> dict[str, str]:
+        with closing(SqliteStore(path, seal)) as store:
+            made = store._connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+            return {row["name"]: " ".join(re.sub(r"--.*", "", row["sql"]).split()) for row in made}
+
+    scripts = sorted(resources.files("gateway.store").joinpath("migrations").iterdir(), key=lambda script: script.name)
+    for version in range(1, len(scripts) + 1):
+        older = tmp_path / f"{version}.db"
+        with closing(sqlite3.connect(older)) as file:
+            for script in scripts[:version]:
+                file.executescript(script.read_text(encoding="utf-8"))
+            file.execute(f"PRAGMA user_version={version}")
+        assert tables(older) == tables(tmp_path / "new.db")
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+    """A database of a later Holdgate is refused with a remedy, is not touched, and is not kept open."""
+    path = tmp_path / "holdgate.db"
+    SqliteStore(path, seal).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    with pytest.raises(StartupError, match="newer Holdgate") as refused:
+        SqliteStore(path, seal)
+    assert "Upgrade" in refused.value.remedy
+    assert not path.with_name("holdgate.db-wal").exists(), "SQLite removes it when the last connection is closed"
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (99,)
+    connection.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look like one" * 40])
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A file that is no database gets one sentence and a remedy, and keeps its content."""
+    path = tmp_path / "holdgate.db"
+    path.write_bytes(content)
+    with pytest.raises(StartupError, match="not a Holdgate database"):
+        SqliteStore(path, seal)
+    assert path.read_bytes() == content
