@@ -56,6 +56,12 @@ OPEN = "settled_at IS NULL"
 """Of an action that is dispatching, unknown or held, and in the very words of the index of open actions: SQLite takes
 it only for a query that says the same, and walks through all that was ever done for one that merely implies it."""
 _AMONG_OPEN = f"SELECT * FROM actions WHERE {OPEN}"  # noqa: S608 - a constant
+# By digest, whatever SQLite would guess: among all that the principal ever did there may be millions of rows.
+_CLAIMED = "FROM actions INDEXED BY actions_claim WHERE tenant = ? AND principal = ? AND tool = ? AND key_digest = ?"
+_UNDELIVERED = (
+    "FROM actions INDEXED BY actions_lost WHERE tenant = ? AND principal = ? AND twin = ?"
+    " AND delivered_at IS NULL AND effect = 'write' AND mode = 'run'"
+)
 _COLUMNS = tuple(field.name for field in fields(ActionRow))
 
 
@@ -123,9 +129,7 @@ class Actions:
             return False
         scope = (action.principal.tenant, action.principal.id)
         row = self._execute(
-            "SELECT EXISTS (SELECT 1 FROM actions WHERE tenant = ? AND principal = ? AND tool = ? AND key_digest = ?)"
-            " OR EXISTS (SELECT 1 FROM actions WHERE tenant = ? AND principal = ? AND twin = ?"
-            " AND delivered_at IS NULL AND effect = 'write' AND mode = 'run')",
+            f"SELECT EXISTS (SELECT 1 {_CLAIMED}) OR EXISTS (SELECT 1 {_UNDELIVERED})",
             (*scope, action.tool.name, action.key.digest, *scope, action.twin),
         ).fetchone()
         return bool(row[0])
@@ -134,10 +138,8 @@ class Actions:
         """The action that holds this action's key, in its scope (semantics.md I-2)."""
         if action.key is None:
             return None
-        return self._one(
-            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND tool = ? AND key_digest = ?",
-            (action.principal.tenant, action.principal.id, action.tool.name, action.key.digest),
-        )
+        principal = action.principal
+        return self._one(f"SELECT * {_CLAIMED}", (principal.tenant, principal.id, action.tool.name, action.key.digest))
 
     def lost(self, action: Action) -> ActionRow | None:
         """The newest identical write of the same piece of work whose answer was never handed over (semantics.md I-15).
@@ -145,18 +147,15 @@ class Actions:
         Work that nobody named ends with a connection or a pause, and so does an answer: such tasks count as one.
         """
         return self._one(
-            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
-            " AND effect = 'write' AND mode = 'run' AND key_source = 'derived' AND key_digest IS NOT NULL"
-            # The plus keeps the sorting off the index by time, which would be walked through all that was ever done.
-            " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY +received_at DESC LIMIT 1",
+            f"SELECT * {_UNDELIVERED} AND key_source = 'derived' AND key_digest IS NOT NULL"
+            " AND (task = ? OR (? AND task_source IN ('implicit', 'session'))) ORDER BY received_at DESC LIMIT 1",
             (action.principal.tenant, action.principal.id, action.twin, action.task.id, action.task.unnamed),
         )
 
     def in_doubt(self, action: Action) -> ActionRow | None:
         """An identical write of this principal whose outcome is unknown, under whatever key and task."""
         return self._one(
-            "SELECT * FROM actions WHERE tenant = ? AND principal = ? AND twin = ? AND delivered_at IS NULL"
-            " AND effect = 'write' AND mode = 'run' AND state = 'unknown' LIMIT 1",
+            f"SELECT * {_UNDELIVERED} AND state = 'unknown' LIMIT 1",
             (action.principal.tenant, action.principal.id, action.twin),
         )
 
