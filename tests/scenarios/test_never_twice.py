@@ -14,7 +14,7 @@ from gateway.store.transaction import Transaction
 from gateway.testing import Harness
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
-from tests.living import ROOT, Answer, Place, held
+from tests.living import ROOT, TENANT, Answer, Place, held
 from tests.testing.library import CREDENTIAL, LOAN, Lent, Library, Loan
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
@@ -86,6 +86,27 @@ def test_an_upstream_is_not_trusted_to_remember_a_key_for_days(place: Place, acm
             assert await gateway.state(first["action_id"]) is State.UNKNOWN
             assert len(acme.mutating()) == before
             assert not await gateway.app.store.read(lambda tx: tx.actions.due()), "it is left to an operator"
+
+    run(scenario)
+
+
+def test_a_stop_holds_for_a_sending_again(place: Place, acme: Acme) -> None:
+    """T-10, I-8: an unknown write of a tool that is stopped is not sent again until the stop is lifted."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await lost(gateway, acme)
+            before = len(acme.mutating())
+            place.transact(lambda tx: tx.switches.stop(TENANT, "tool", "keyed_pay_back", by="olga", because="a drill"))
+            gateway.clock.turn(3)
+            await gateway.sweep()
+            assert await gateway.state(first["action_id"]) is State.UNKNOWN
+            assert len(acme.mutating()) == before
+            place.transact(lambda tx: tx.switches.resume(TENANT, "tool", "keyed_pay_back"))
+            gateway.clock.turn(60)
+            await gateway.sweep()
+            assert (await gateway.ended(first["action_id"]))["status"] == "done"
+        assert effects(acme) == 1
 
     run(scenario)
 
