@@ -29,8 +29,8 @@ from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import Home
-from gateway.store.committer import Clock
-from gateway.store.sqlite import SqliteStore, wall_clock
+from gateway.store.clock import Clock, wall_clock
+from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics
 from gateway.throttle import Throttle

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.store.clock import Clock
 from gateway.store.job import Job
 from gateway.store.opening import explain
 from gateway.store.transaction import ChainSealer, Transaction
 
-Clock = Callable[[], int]
 log = logging.getLogger("holdgate.store")
 
 

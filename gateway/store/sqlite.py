@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,8 @@ from typing import Any, Final, TypeVar
 
 from gateway.errors import LedgerUnavailable
 from gateway.store.backfill import Backfill
-from gateway.store.committer import Clock, Committer
+from gateway.store.clock import Clock, wall_clock
+from gateway.store.committer import Committer
 from gateway.store.job import Job, Work
 from gateway.store.opening import connect, explain, opened
 from gateway.store.transaction import ChainSealer, Transaction
@@ -35,18 +35,13 @@ _PATIENCE_MS: Final = 5_000
 """How long another process's transaction is waited for."""
 
 
-def wall_clock() -> int:
-    """Milliseconds since the epoch. The store's clock decides every expiry (semantics.md R-1, S18)."""
-    return time.time_ns() // 1_000_000
-
-
 class SqliteStore:
     """The store of one data folder. Several processes may hold it open; the database puts their transactions in line.
 
     Args:
         path: the database file; made, with its tables, when absent.
         sealer: authenticates the ledger's head with a key that is not in the file.
-        clock: milliseconds since the epoch; tests may turn it.
+        clock: tests may turn it.
         patience_ms: how long another program's lock is waited for.
 
     Raises:

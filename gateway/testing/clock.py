@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.store.sqlite import wall_clock
+from gateway.store.clock import wall_clock
 
 
 class Clock:
