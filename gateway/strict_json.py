@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from pydantic_core import from_json
 
@@ -32,6 +33,9 @@ _INTEGER_DIGITS: Final = 20
 _CONTAINERS: Final = (dict, list)
 _NUMBERS: Final = (int, float)
 _NAMES_END: Final = (b'":', b" :", b"\t:", b"\n:", b"\r:")
+
+
+Written = TypeVar("Written")
 
 
 class BadJson(ValueError):
@@ -71,7 +75,7 @@ def loads_with_large_integers(body: bytes) -> Any:
     """
     if len(body) > _SMALL:
         raise LargeInteger(_LARGE_INTEGER)
-    return _exactly(body, _LARGE_DECODER)
+    return _exactly(body, _large_integer)
 
 
 def _plainly_fine(value: Any, body: bytes) -> bool:
@@ -106,10 +110,10 @@ def _each_named_once(members: int, body: bytes) -> bool:
     return body.count(b":") == members or sum(map(body.count, _NAMES_END)) == members
 
 
-def _exactly(body: bytes, decoder: json.JSONDecoder | None = None) -> Any:
+def _exactly(body: bytes, integer: Callable[[str], int] | None = None) -> Any:
     """The value, or the first rule that was broken."""
     try:
-        value = (decoder or _DECODER).decode(body.decode("utf-8"))
+        value = _decoder(integer or _integer).decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise BadJson(f"The body is not UTF-8: byte {error.start} is invalid.") from None
     except json.JSONDecodeError as error:
@@ -122,6 +126,7 @@ def _exactly(body: bytes, decoder: json.JSONDecoder | None = None) -> Any:
 
 
 _TOO_DEEP: Final = f"The value is nested more than {MAX_DEPTH} levels deep."
+_TOO_MANY: Final = f"The value has more than {MAX_NODES} parts."
 _SURROGATE: Final = "A string holds half of a surrogate pair."
 _LARGE_INTEGER: Final = "An integer lies beyond the range of 64 bits."
 _NOT_FINITE: Final = "A number is not finite."
@@ -133,7 +138,7 @@ def _measure(root: Any, *, look_at_text: bool) -> None:
     while level:
         nodes += len(level)
         if nodes > MAX_NODES:
-            raise BadJson(f"The value has more than {MAX_NODES} parts.")
+            raise BadJson(_TOO_MANY)
         if look_at_text:
             for value in level:
                 _look_at(value)
@@ -192,7 +197,21 @@ def _large_integer(text: str) -> int:
     return int(text)
 
 
-_DECODER, _LARGE_DECODER = (
-    json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_float=_float, parse_int=parse_int)
-    for parse_int in (_integer, _large_integer)
-)
+def _decoder(integer: Callable[[str], int]) -> json.JSONDecoder:
+    """For one text. It gives up as soon as what it is called for, each object and number, is more than all may be."""
+    left = iter(range(MAX_NODES))
+
+    def counted(read: Callable[[Written], Any]) -> Callable[[Written], Any]:
+        def one(written: Written) -> Any:
+            if next(left, None) is None:
+                raise BadJson(_TOO_MANY)
+            return read(written)
+
+        return one
+
+    return json.JSONDecoder(
+        object_pairs_hook=counted(_members),
+        parse_constant=_constant,
+        parse_float=counted(_float),
+        parse_int=counted(integer),
+    )

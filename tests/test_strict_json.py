@@ -105,6 +105,10 @@ def test_no_bytes_raise_anything_but_bad_json(body: bytes) -> None:
         (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "deep"),
         (b"[" * 100_000, "deep"),
         (b"[" + b"0," * MAX_NODES + b"0]", "parts"),
+        (b"[" + b'"",' * MAX_NODES + b'""]', "parts"),
+        (b"[" + b"[]," * MAX_NODES + b"[]]", "parts"),
+        (b"[" + b"0.5," * 100_000 + b"NaN]", "parts"),
+        (b"[" + b"{}," * 100_000 + b"NaN]", "parts"),
         (b" " * MAX_BYTES + b"0", "larger"),
     ],
 )
@@ -118,6 +122,7 @@ def test_the_limits_themselves_are_still_allowed() -> None:
     """T-4: 32 levels, 10,000 parts, 64 bits, 1 MiB and a whole surrogate pair pass."""
     assert loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH) is not None
     assert len(loads(b"[" + b"0," * (MAX_NODES - 2) + b"0]")) == MAX_NODES - 1
+    assert len(loads((b"[" + b"{}," * (MAX_NODES - 2) + b"{}]").ljust(MAX_BYTES))) == MAX_NODES - 1
     assert loads(b"9223372036854775808") == 2**63
     assert loads(b'"\\ud83d\\ude00"') == "😀"
     assert loads(b" " * (MAX_BYTES - 1) + b"0") == 0
