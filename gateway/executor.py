@@ -50,6 +50,10 @@ class OpenUpstream(Upstream, Protocol):
         """Of the credential that was lent last; None before, or where there is none."""
         ...
 
+    def close(self) -> None:
+        """Let nothing out any more."""
+        ...
+
 
 class Door(Protocol):
     """The only way out."""
@@ -195,6 +199,9 @@ class Executor:
         except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
+        finally:
+            # In the same breath as its end is judged: what a `gather` left behind would go out on an ended action.
+            upstream.close()
         return Ended(
             State.SUCCEEDED,
             data=answer.data,

@@ -193,6 +193,8 @@ class _Passage:
         await self._lane.pace.enter(self._deadline)
         try:
             secret = await self._lease()
+            if self._writes.over:
+                raise blocked("The action has ended, and sends nothing any more.")
             if number is not None:
                 doubtful = self._writes.sending(number)
             with asking(template.method, self._connector.base_url) as seen:

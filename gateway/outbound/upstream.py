@@ -33,9 +33,10 @@ class Writes:
 
     Attributes:
         credential_version: of the credential that was lent last.
+        over: whether the action has ended, and with it its right to send anything.
     """
 
-    __slots__ = ("_again", "_asked", "_done", "_doubtful", "credential_version")
+    __slots__ = ("_again", "_asked", "_done", "_doubtful", "credential_version", "over")
 
     def __init__(self, *, again: bool = False) -> None:
         self._again = again
@@ -43,6 +44,7 @@ class Writes:
         self._doubtful: set[int] = {1} if again else set()
         self._done: set[int] = set()
         self.credential_version: str | None = None
+        self.over = False
 
     @property
     def wrote(self) -> bool:
@@ -104,6 +106,10 @@ class GatedUpstream:
     def credential_version(self) -> str | None:
         """Of the credential that was lent last (semantics.md C-3); None before, or where there is none."""
         return self._writes.credential_version
+
+    def close(self) -> None:
+        """The action has ended: what the connector has left running sends nothing any more."""
+        self._writes.over = True
 
     async def get(self, path: str, query: Query | None = None) -> JSON:
         """Read; the query's names and values are encoded here."""

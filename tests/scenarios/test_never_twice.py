@@ -15,7 +15,7 @@ from gateway.testing import Harness
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
 from tests.living import ROOT, TENANT, Answer, Place, held
-from tests.testing.library import CREDENTIAL, LOAN, Lent, Library, Loan
+from tests.testing.library import CREDENTIAL, LOAN, Book, Lent, Library, Loan, Which
 
 REFUND = {"invoice": "inv_1001", "cents": 500}
 TASK = "a-task-of-the-hosts"
@@ -255,6 +255,30 @@ async def test_a_failure_that_is_older_than_a_write_is_not_the_end_of_it() -> No
         again = await gate.call("tidy_lend", LOAN)
         assert (again.code, again.action_id) == ("outcome_unknown", first.action_id)
         assert len(gate.upstream.effects) == 1
+
+
+@pytest.mark.anyio
+async def test_what_a_connector_left_behind_does_not_go_out_on_an_action_that_has_ended() -> None:
+    """I-6, I-7: `gather` gives up with the first failure and leaves the rest running: no write leaves after the end."""
+    hurried = Connector("hurried", base_url="https://library.example", credential=CREDENTIAL, max_concurrent=1)
+
+    @hurried.write(risk=Risk.LOW)
+    async def lend(args: Loan, upstream: Upstream) -> Lent:
+        """Look for the reader and the book, and lend it meanwhile."""
+        book = f"/books/{args.book}"
+        lending = upstream.post(f"{book}/loans", {"days": args.days})
+        await asyncio.gather(upstream.get("/readers"), upstream.get(book), lending)
+        return Lent(loan="l1")
+
+    @hurried.read()
+    async def book(args: Which, upstream: Upstream) -> Book:
+        """Show a book, after all that waits for its turn."""
+        return Book.model_validate(await upstream.get(f"/books/{args.book}"))
+
+    async with Harness(hurried, upstream=Library()) as gate:
+        assert (await gate.call("hurried_lend", LOAN)).code == "upstream_rejected"
+        assert (await gate.call("hurried_book", {"book": "b1"})).status == "done"
+        assert not gate.upstream.writes
 
 
 def _unknown(tx: Transaction, action_id: str) -> ActionRow | None:
