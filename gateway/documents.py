@@ -6,7 +6,6 @@ of a document's errors are told at once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.errors import StartupError
 from gateway.explained import explain
+from gateway.plain import as_model
 from gateway.strict_yaml import Location, Reader, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -70,8 +70,7 @@ def parse(content: bytes, model: type[Model], path: Path) -> Document[Model]:
     if reader.problems:
         raise StartupError.together(sorted(reader.problems, key=lambda problem: problem.line or 0))
     try:
-        # As JSON, because strict JSON turns a list into a tuple and a word into an enum, but never "1" into 1.
-        value = model.model_validate_json(json.dumps(tree))
+        value = as_model(model, tree)
     except ValidationError as error:
         raise StartupError.together(explain(error, model, tree, reader.lines, str(path))) from error
     return Document(value, path, sha256(content).hexdigest(), tree, reader.lines)

@@ -6,7 +6,6 @@ An answer comes from the client, which may have made it up: it is checked like a
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
+
+from gateway.plain import as_model
 
 MAX_ROOTS: Final = 100
 _MAX_TEXT: Final = 8_000
@@ -102,7 +103,7 @@ class Form(Question[AnswerT]):
         if answer["action"] != "accept":
             return None
         try:
-            return self.answer.model_validate_json(json.dumps(answer.get("content") or {}))
+            return as_model(self.answer, answer.get("content") or {})
         except ValidationError as error:
             wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
             named = ", ".join(f"`{name}`" for name in self.answer.model_fields if name in wrong)

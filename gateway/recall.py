@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from gateway.bodies import opened
 from gateway.errors import HoldgateError
 from gateway.keyring import Keyring
 from gateway.model import Action, Carried, Key, Mode, Task
+from gateway.plain import as_model
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from gateway.tools.catalogue import Catalogue
@@ -45,7 +45,7 @@ def recall(tx: Transaction, keyring: Keyring, catalogue: Catalogue, row: ActionR
     if arguments is None:
         return Lapsed("hold_stale", "The arguments are no longer kept.")
     try:
-        args = tool.input_model.model_validate_json(json.dumps(arguments))
+        args = as_model(tool.input_model, arguments)
     except ValidationError:
         return Lapsed("hold_stale", "The stored arguments are not valid for the tool.")
     return Action(

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("gateway", "vault", "connectors")
 
 FLAT_ROOMS = {
-    "model": ("gateway", "gateway.model", "frozen", "canonical", "wording"),
+    "model": ("gateway", "gateway.model", "frozen", "canonical", "plain", "wording"),
     "errors": ("gateway.errors",),
     "connector": (
         "gateway.connector",

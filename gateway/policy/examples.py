@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from gateway.connector import Tool
 from gateway.documents import Document
 from gateway.errors import StartupError
 from gateway.model import Decision, Evidence, Principal
+from gateway.plain import as_model
 from gateway.policy.decide import Policy
 from gateway.policy.document import Example, PolicyDocument
 from gateway.policy.inquiry import Inquiry, argument
@@ -70,7 +70,7 @@ def _run(document: Document[PolicyDocument], index: int, policy: Policy, tools: 
 
 
 def _inquiry(example: Example, tool: Tool, policy: Policy) -> Inquiry:
-    args = tool.input_model.model_validate_json(json.dumps(example.args))
+    args = as_model(tool.input_model, example.args)
     arguments = args.model_dump(mode="json")
     who = example.who
     reason = example.reason or (None if "reason" in example.without else "an example")
