@@ -9,6 +9,7 @@ from typing import Final
 from gateway.frozen import statically_frozen
 
 _NONE: Final[frozenset[str]] = frozenset()
+_ACCEPT: Final = b"accept"
 
 
 @statically_frozen
@@ -36,3 +37,9 @@ def fields_of(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
         return Fields(values, _NONE)
     counts = Counter(name.decode("latin-1") for name, _ in raw)
     return Fields(values, frozenset(name for name, count in counts.items() if count > 1))
+
+
+def with_one_accept(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The fields with what a client accepts in a single one: a list may be spread over several (RFC 9110, 5.3)."""
+    others = [field for field in raw if field[0] != _ACCEPT]
+    return [*others, (_ACCEPT, b", ".join(value for name, value in raw if name == _ACCEPT))]

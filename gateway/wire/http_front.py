@@ -20,7 +20,7 @@ from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES
 from gateway.wire.delivery import Delivery
 from gateway.wire.exchange import EXCHANGE, Exchange, received_already
-from gateway.wire.fields import Fields, fields_of
+from gateway.wire.fields import Fields, fields_of, with_one_accept
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST
@@ -115,6 +115,9 @@ class HttpFront:
         if (answer := await self._probes.answer(scope["method"], path)) is not None:
             return answer
         fields = fields_of(scope["headers"])
+        if "accept" in fields.repeated:
+            scope = {**scope, "headers": with_one_accept(scope["headers"])}
+            fields = fields_of(scope["headers"])
         if not host_matches(fields.one("host"), self._settings.allowed_hosts):
             return failure(421, "This Host is not served here; add it to `allowed_hosts`.")
         if "origin" in fields.values and not host_matches(fields.one("origin"), self._settings.allowed_origins):

@@ -283,10 +283,19 @@ def test_a_body_that_is_encoded_is_refused_before_it_is_read(gateway: Shop, port
     assert exchange(port, request(body, era=era, content_encoding="Identity"))[0] == 200
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/*, text/*", "TEXT/event-stream;q=0.1 , application/json"])
-def test_what_a_client_accepts_may_be_said_as_http_has_it(port: int, accept: str) -> None:
-    """Ranges, parameters and capitals mean what they mean."""
-    assert exchange(port, request(call_body(), accept=accept))[0] == 200
+@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/*, text/*",
+        "TEXT/event-stream;q=0.1 , application/json",
+        "application/json\r\naccept: text/event-stream",
+    ],
+)
+def test_what_a_client_accepts_may_be_said_as_http_has_it(port: int, era: str, accept: str) -> None:
+    """Ranges, parameters, capitals and several lines mean what they mean."""
+    assert exchange(port, request(call_body(era=era), era=era, accept=accept))[0] == 200
 
 
 @pytest.mark.parametrize(
