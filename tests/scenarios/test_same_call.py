@@ -115,6 +115,22 @@ def test_an_answer_that_was_lost_answers_after_the_window(place: Place, acme: Ac
     run(scenario)
 
 
+def test_a_lost_answer_that_is_no_longer_kept_is_none(place: Place, acme: Acme) -> None:
+    """I-4, I-15: without a key of its own a call is not refused for ever because an answer was once lost."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            lost = await gateway.call("plain_refund", REFUND, delivered=False)
+            gateway.clock.turn(71 * 3_600)
+            assert (await gateway.call("plain_refund", REFUND, delivered=False))["action_id"] == lost["action_id"]
+            gateway.clock.turn(2 * 3_600)
+            await gateway.sweep()
+            assert (await gateway.call("plain_refund", REFUND))["status"] == "done"
+        assert len(acme.mutating()) == 2
+
+    run(scenario)
+
+
 def test_a_key_whose_answer_is_gone_does_not_run_again(place: Place, acme: Acme) -> None:
     """S13, I-13: after the body's time a given key is `key_expired`, and nothing arrives."""
 
