@@ -199,7 +199,7 @@ def _listen(home: Home) -> socket.socket:
         raise StartupError(
             f"Port {listen.port} on {listen.host} cannot be used: {broken.strerror}.",
             file=str(home.file),
-            remedy="Stop the program that has it, or set another `listen: port`.",
+            remedy="Stop the program that has it, or choose another: `listen: port`, or `holdgate serve --port`.",
         ) from broken
 
 

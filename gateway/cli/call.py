@@ -146,7 +146,9 @@ def _reach(url: str) -> None:
     try:
         socket.create_connection(address, timeout=_REACH_SECONDS).close()
     except OSError:
-        raise HoldgateError(f"No gateway answers at {url}. Start it with `holdgate serve`.") from None
+        raise HoldgateError(
+            f"No gateway answers at {url}. Start it with `holdgate serve`; the demo, with `holdgate demo`."
+        ) from None
 
 
 def _answer(

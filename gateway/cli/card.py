@@ -1,4 +1,4 @@
-"""The approval card: the facts of a held call, then what the agent says about it (semantics.md H-1, H-5, H-12)."""
+"""The approval card: the facts of a held call, then what the caller says about it (semantics.md H-1, H-5, H-12)."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
         head(
             "Careful: some text here holds characters that are normally invisible. They are spelled out, <U+…>.", "red"
         )
-    head("Untrusted: what the agent says about it", "yellow")
+    head("Untrusted: what the caller says about it", "yellow")
     line("reason", card.context.get("reason") or "none given")
     for cited in card.context.get("evidence") or ():
         line("evidence", cited)
