@@ -341,6 +341,10 @@ async def test_a_deadline_that_has_passed_sends_nothing() -> None:
         error = await failure(at.write(seconds=-1).post("/orders"))
         assert (error.effect, error.sent) == ("none", False)
         assert upstream.connections == 0
+        await at.read().get("/orders")
+        error = await failure(at.write(seconds=-1).post("/orders"))
+        assert (error.effect, error.sent) == ("none", False), "nor over a connection that is there already"
+        assert len(upstream.arrivals) == 1
 
 
 async def test_a_connector_reaches_nothing_through_its_upstream() -> None:
