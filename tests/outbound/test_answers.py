@@ -100,6 +100,16 @@ async def test_a_refused_connection_is_not_sent() -> None:
         assert not mine.wrote
 
 
+async def test_a_write_that_is_refused_when_sent_again_may_have_happened_before() -> None:
+    """I-8: of an action that is sent again a success tells something, of each of its writes, and a refusal nothing."""
+    async with wire(reply(200, "{}"), reply(422)) as upstream, doorway(upstream.port) as at:
+        mine = at.write(again=True)
+        await mine.post("/orders")
+        assert mine.acknowledged
+        assert (await failure(mine.post("/orders"))).effect == "unknown"
+        assert not mine.acknowledged
+
+
 async def test_a_name_without_an_address_is_not_sent() -> None:
     """I-7: a DNS failure is not sent."""
     async with doorway(0, base_url="https://no-such-host.invalid", internal=False) as at:
