@@ -335,6 +335,20 @@ async def test_a_file_that_is_too_large_or_missing_fails_like_any_read() -> None
         assert (await failure(at.read().download("/scans/1"))).code == "upstream_rejected"
 
 
+async def test_a_body_of_no_announced_length_is_bounded_as_it_arrives() -> None:
+    """C-8: an answer in chunks is read up to the bound and no further, whoever sends it and however long."""
+
+    async def in_chunks(writer: asyncio.StreamWriter) -> bool:
+        piece = b"x" * (1 << 18)
+        chunks = (b"%x\r\n" % len(piece) + piece + b"\r\n") * 5
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+        return True
+
+    async with wire(in_chunks) as upstream, doorway(upstream.port) as at:
+        error = await failure(at.read().download("/scans/1"))
+        assert (error.code, "larger than 1048576 bytes" in str(error)) == ("upstream_bad_answer", True)
+
+
 async def test_a_deadline_that_has_passed_sends_nothing() -> None:
     """R-8: too little time left fails before anything leaves."""
     async with wire() as upstream, doorway(upstream.port) as at:
