@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -33,7 +34,8 @@ _INTEGER_DIGITS: Final = 20
 _CONTAINERS: Final = (dict, list)
 _NUMBERS: Final = (int, float)
 _NAMES_END: Final = (b'":', b" :", b"\t:", b"\n:", b"\r:")
-
+_CROWD: Final = re.compile(rb'(?:(?:[^"\[{]++|"(?:[^"\\]++|\\.)*+"?)*+[\[{]){%d}' % (MAX_NODES + 1), re.DOTALL)
+"""One array or object more than there may be values, whatever brackets stand in strings."""
 
 Written = TypeVar("Written")
 
@@ -55,6 +57,8 @@ def loads(body: bytes) -> Any:
     if len(body) > MAX_BYTES:
         raise BadJson(f"The body is larger than {MAX_BYTES} bytes.")
     if len(body) > _SMALL:
+        if crowded(body):
+            raise BadJson(_TOO_MANY)
         return _exactly(body)
     try:
         # Its cache of strings would keep what came from outside for as long as the process lives.
@@ -76,6 +80,11 @@ def loads_with_large_integers(body: bytes) -> Any:
     if len(body) > _SMALL:
         raise LargeInteger(_LARGE_INTEGER)
     return _exactly(body, _large_integer)
+
+
+def crowded(body: bytes) -> bool:
+    """Whether `body` holds so many arrays and objects that it is refused for them alone: to make them takes long."""
+    return body.count(b"[") + body.count(b"{") > MAX_NODES and _CROWD.match(body) is not None
 
 
 def _plainly_fine(value: Any, body: bytes) -> bool:

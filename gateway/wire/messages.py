@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from pydantic_core import to_json
 
-from gateway.strict_json import MAX_BYTES, BadJson, LargeInteger, loads, loads_with_large_integers
+from gateway.strict_json import MAX_BYTES, BadJson, LargeInteger, crowded, loads, loads_with_large_integers
 from gateway.wire.json_rpc import INVALID_REQUEST, PARSE_ERROR
 
 _CALL: Final = "tools/call"
@@ -98,18 +98,17 @@ def _needs_no_id(message: dict[str, Any]) -> bool:
     return "error" in message or str(message.get("method")).startswith("notifications/")
 
 
-def _guessed(body: bytes) -> Any:
-    """What `body` may have been meant to say, without an id that it says twice; None where it says nothing."""
-    if len(body) > MAX_BYTES:
+def _guessed(body: bytes) -> dict[str, Any] | None:
+    """What `body` may have been meant to say, without an id that it says twice; None where it says nothing, or more
+    than may be looked through while others wait."""
+    if len(body) > MAX_BYTES or crowded(body):
         return None
     try:
-        return json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=_members)
+        # A tuple of members is no list of values, and shows each of them. Nothing of ours is called for any object.
+        members = json.loads(body.decode("utf-8", "surrogateescape"), object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         return None
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs) and [name for name, _ in pairs].count("id") > 1:
-        del members["id"]
-    return members
+    if not isinstance(members, tuple):
+        return None
+    twice = [name for name, _ in members].count("id") > 1
+    return {name: value for name, value in members if not (twice and name == "id")}

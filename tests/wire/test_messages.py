@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.strict_json import MAX_BYTES, MAX_DIGITS, MAX_INTEGER
+from gateway.strict_json import MAX_BYTES, MAX_DIGITS, MAX_INTEGER, MAX_NODES
 from gateway.wire.json_rpc import PARSE_ERROR
 from gateway.wire.messages import BadMessage, read
 
@@ -88,6 +88,7 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
         (b'{"jsonrpc": "2.0", "id": 7, "result": NaN}', None),
         (b'{"jsonrpc": "2.0", "id": 7}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "pi', None),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": [' + b"[]," * MAX_NODES + b"[]]}", None),
         (b'{"id": 7, "method": "ping", "params": {"x": "' + b"x" * MAX_BYTES + b'"}}', None),
         (b"[" * 100_000, None),
         (b'{"jsonrpc": "2.0", "id": %b, "method": "ping"}' % (b"9" * 400), 10**400 - 1),
