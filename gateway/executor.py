@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -115,30 +116,29 @@ class Executor:
         previewer = action.tool.previewer
         if previewer is None:
             raise UpstreamError("dry_run_unsupported", f"{action.tool.name} has no preview.", effect="none", sent=False)
-        upstream = self._door.open(action.tool, permit, deadline=time.monotonic() + action.tool.timeout)
-        try:
-            preview = await previewer(action.args, upstream)
-        except (UpstreamError, CredentialUnavailable):
-            raise
-        except Exception as broken:
-            log.error("preview_broken", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
-            raise UpstreamError(
-                "upstream_bad_answer", "The record did not have the shape that the preview needs.", effect="none"
-            ) from broken
+        with self._open(action, permit) as upstream:
+            try:
+                preview = await previewer(action.args, upstream)
+            except (UpstreamError, CredentialUnavailable):
+                raise
+            except Exception as broken:
+                log.error("preview_broken", exc_info=broken, extra={"action": action.id, "tool": action.tool.name})
+                raise UpstreamError(
+                    "upstream_bad_answer", "The record did not have the shape that the preview needs.", effect="none"
+                ) from broken
         return _shown(preview)
 
     async def look_up(self, action: Action, permit: Permit) -> Found:
         """Ask the upstream whether an unknown write happened (semantics.md I-11). Failures count as ambiguous."""
         if action.tool.looker is None:
             return Found.ambiguous()
-        upstream = self._door.open(action.tool, permit, deadline=time.monotonic() + action.tool.timeout)
-        try:
-            return await action.tool.looker(action.args, upstream)
-        except Exception as broken:  # noqa: BLE001 - a lookup that fails, however it fails, tells nothing
-            log.warning(
-                "lookup_failed", extra={"action": action.id, "tool": action.tool.name, "why": str(type(broken))}
-            )
-            return Found.ambiguous()
+        with self._open(action, permit) as upstream:
+            try:
+                return await action.tool.looker(action.args, upstream)
+            except Exception as broken:  # noqa: BLE001 - a lookup that fails, however it fails, tells nothing
+                said = {"action": action.id, "tool": action.tool.name, "why": str(type(broken))}
+                log.warning("lookup_failed", extra=said)
+                return Found.ambiguous()
 
     async def settle(self, action: Action, fence: int, ended: Ended, *, seconds: float, how: str = "") -> Outcome:
         """Write down how it ended: state, budget, body and outcome line in one transaction.
@@ -168,14 +168,24 @@ class Executor:
         log.debug("settled", extra={"action": action.id, "tool": action.tool.name, "state": str(ended.state)})
         return settlement.outcome
 
+    def _open(self, action: Action, permit: Permit) -> closing[OpenUpstream]:
+        """The way out for one permit, until the end of the block: of what a `gather` leaves behind nothing goes out.
+
+        Raises:
+            UpstreamError: as `Door.open`.
+        """
+        tool = action.tool
+        return closing(self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout))
+
     async def _dispatch(self, action: Action, permit: Permit) -> Ended:
         tool = action.tool
         try:
-            upstream = self._door.open(tool, permit, deadline=time.monotonic() + tool.timeout)
+            way_out = self._open(action, permit)
         except UpstreamError as shut:
             return Ended(State.FAILED, shut.code, shut.message, frees_claim=True)
         caller = Conversation(tool, action.client, self._clean, action.resumed) if tool.talks else None
-        ended = await self._ran(action, upstream, caller)
+        with way_out as upstream:
+            ended = await self._ran(action, upstream, caller)
         if caller is not None and caller.asked is not None:
             said = "The tool has a question for your client before it can answer."
             version = ended.credential_version
@@ -199,9 +209,6 @@ class Executor:
         except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
-        finally:
-            # In the same breath as its end is judged: what a `gather` left behind would go out on an ended action.
-            upstream.close()
         return Ended(
             State.SUCCEEDED,
             data=answer.data,
@@ -223,6 +230,8 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
     """An upstream failure; the door has judged it in the light of the whole action (semantics.md I-7)."""
     version = upstream.credential_version
     if failed.effect == "happened":
+        if not upstream.acknowledged:
+            return _unknown(upstream, f"Another step of this action may have happened or not. {failed.message}")
         return Ended(State.SUCCEEDED, failed.code, failed.message, credential_version=version)
     if writes and failed.effect == "unknown":
         return _unknown(upstream, failed.message)
