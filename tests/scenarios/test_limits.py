@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.identity.api_keys import revoke_key
-from gateway.model import Event
+from gateway.model import Call, Event
 from gateway.telemetry.export import exporting
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
@@ -235,11 +235,12 @@ def test_a_revoked_key_admits_nothing_that_had_authenticated(place: Place, acme:
 
     async def scenario() -> None:
         async with house(place) as gateway:
-            await gateway.call("plain_invoice", {"invoice": "inv_1001"})
-            key = place.keys["bot"].split("_")[1]
-            revoked = gateway.app.store.write(lambda tx: revoke_key(tx, TENANT, key, by="olga"))
-            _, answer = await asyncio.gather(revoked, gateway.call("plain_refund", REFUND))
-            assert (answer["status"], answer["code"]) == ("refused", "not_permitted")
+            caller = await gateway.app.api_keys.authenticate(place.keys["bot"])
+            assert caller is not None
+            revoked = gateway.app.store.write(lambda tx: revoke_key(tx, TENANT, caller.key_id, by="olga"))
+            call = Call(caller, "plain_refund", REFUND)
+            _, answer = await asyncio.gather(revoked, gateway.app.handle(call))
+            assert (answer.status, answer.code) == ("refused", "not_permitted")
         assert acme.mutating() == []
         assert place.lines(event=Event.REFUSED)[-1]["code"] == "not_permitted"
 
