@@ -60,9 +60,10 @@ def call(
     """Call a tool through the running gateway. Exits 1 when the answer is refused, failed or unknown."""
     from gateway.cli.output import emit
 
-    if ctx.args:
+    # Before the tool's name, an option that is not known stands in its place.
+    if unknown := [word for word in (tool, *ctx.args) if word.startswith("-")] or ctx.args:
         raise typer.BadParameter(
-            f"{ctx.args[0]!r} is no option of this command; the tool's own arguments are written --arg NAME=VALUE."
+            f"{unknown[0]!r} is no option of this command; the tool's own arguments are written --arg NAME=VALUE."
         )
     home = Invocation.of(ctx).home()
     controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}

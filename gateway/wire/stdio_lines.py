@@ -22,7 +22,7 @@ Refuse = Callable[[BadMessage], Awaitable[None]]
 """Tells the client which rule a line broke."""
 
 _LONGEST: Final = MAX_BYTES + 2
-"""Bytes that are read of a line: one that is longer is refused, and the rest of it is skipped."""
+"""Bytes that are read of a line, its end included: one that is longer is refused, and the rest of it is skipped."""
 
 
 async def strict_lines(descriptor: int, refuse: Refuse) -> AsyncIterator[str]:
@@ -39,7 +39,7 @@ async def strict_lines(descriptor: int, refuse: Refuse) -> AsyncIterator[str]:
         if len(line) < _LONGEST and not line.strip():
             continue
         try:
-            read(line)
+            read(line.rstrip(b"\r\n"))
         except BadMessage as bad:
             await refuse(bad)
         else:

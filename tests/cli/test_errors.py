@@ -116,6 +116,8 @@ def test_what_is_not_there_is_told_with_the_list_of_what_is(
         (("call", "billing_refund", "--invoice", "inv_1001"), "--arg NAME=VALUE"),
         (("call", "billing_refund", "--arg", "invoice", "inv_1001"), "--arg NAME=VALUE"),
         (("call", "billing_refund", "--dryrun"), "'--dryrun' is no option"),
+        (("call", "--dryrun", "billing_refund"), "'--dryrun' is no option"),
+        (("call", "--invoice=inv_1001"), "'--invoice=inv_1001' is no option"),
         (("demo", "play"), "with --play"),
         (("demo", "claude"), "with --play"),
     ],

@@ -5,14 +5,31 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StartupError
+from gateway.model import Key, State
+from gateway.store.actions import Actions
 from gateway.store.sqlite import SqliteStore
 from tests.store.conftest import seal
+from tests.test_holds import CALL
+
+MIGRATIONS = resources.files("gateway.store").joinpath("migrations")
+SCRIPTS = sorted(MIGRATIONS.iterdir(), key=lambda script: script.name)
+VERSIONS = range(1, len(SCRIPTS) + 1)
+
+
+def made_by(version: int, path: Path) -> sqlite3.Connection:
+    """A database as the version of this schema made it."""
+    file = sqlite3.connect(path)
+    for script in SCRIPTS[:version]:
+        file.executescript(script.read_text(encoding="utf-8"))
+    file.execute(f"PRAGMA user_version={version}")
+    return file
 
 
 def test_a_file_of_an_older_holdgate_is_brought_to_the_tables_of_a_new_one(tmp_path: Path) -> None:
@@ -23,14 +40,22 @@ def test_a_file_of_an_older_holdgate_is_brought_to_the_tables_of_a_new_one(tmp_p
             made = store._connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
             return {row["name"]: " ".join(re.sub(r"--.*", "", row["sql"]).split()) for row in made}
 
-    scripts = sorted(resources.files("gateway.store").joinpath("migrations").iterdir(), key=lambda script: script.name)
-    for version in range(1, len(scripts) + 1):
+    for version in VERSIONS:
         older = tmp_path / f"{version}.db"
-        with closing(sqlite3.connect(older)) as file:
-            for script in scripts[:version]:
-                file.executescript(script.read_text(encoding="utf-8"))
-            file.execute(f"PRAGMA user_version={version}")
+        made_by(version, older).close()
         assert tables(older) == tables(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_an_older_holdgate_has_recorded_is_found_by_a_new_one(tmp_path: Path, version: int) -> None:
+    """I-4, I-8: a repeat of a call from before the upgrade is one, and what was under way then is found out."""
+    path, call = tmp_path / "holdgate.db", replace(CALL, key=Key(b"a key", "derived"), twin=b"a twin")
+    with closing(made_by(version, path)) as older, older:
+        Actions(older, 1_000).add(call, State.DISPATCHING, policy_hash="", instance="run_1", lease_until=2_000)
+    with closing(SqliteStore(path, seal)) as store:
+        found = store.look(lambda tx: [tx.actions.claimant(call), tx.actions.lost(call), *tx.actions.overdue()])
+        assert [row and row.id for row in found] == [call.id] * 3
+        assert store.look(lambda tx: tx.actions.may_be_repeat(call))
 
 
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
