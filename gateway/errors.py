@@ -133,7 +133,7 @@ class UpstreamError(HoldgateError):
     Attributes:
         effect: `none`: it certainly did not happen. `unknown`: it may have. `happened`: it did, and only the
             answer's body is missing or unreadable.
-        code: one of `CODES` that start with `upstream_`, or `egress_blocked`, or `outcome_unknown`.
+        code: one of `CODES`.
         sent: whether a byte of the request may have left the house.
         status: HTTP status, when there was one.
         retry_after: seconds the upstream asked to wait.

@@ -199,9 +199,8 @@ class Executor:
         except UpstreamError as failed:
             return _failed(failed, upstream, writes=tool.writes)
         except CredentialUnavailable as missing:
-            if upstream.wrote:
-                return _in_part(upstream, str(missing))
-            return Ended(State.FAILED, "credential_unavailable", str(missing), frees_claim=True)
+            unlent = UpstreamError("credential_unavailable", str(missing), effect="none", sent=False)
+            return _failed(unlent, upstream, writes=tool.writes)
         except AnswerRefused as refused:
             return _broken(upstream, refused)
         except Unanswered:
@@ -236,20 +235,17 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
     if writes and failed.effect == "unknown":
         return _unknown(upstream, failed.message)
     if upstream.wrote:
-        return _in_part(upstream, failed.message)
+        # Told after a step that did not come to nothing: a `finally` of the connector's may have written.
+        said = f"Another step of this action may have happened, and this one failed: {failed.message}"
+        return _unknown(upstream, said)
     return Ended(
         State.FAILED,
         failed.code,
         failed.message,
         retry_after_ms=_milliseconds(failed.retry_after),
         credential_version=version,
-        frees_claim=failed.code in ("upstream_busy", "upstream_unreachable"),
+        frees_claim=failed.code in ("credential_unavailable", "upstream_busy", "upstream_unreachable"),
     )
-
-
-def _in_part(upstream: OpenUpstream, message: str) -> Ended:
-    """A step that came to nothing, told after one that did not: a `finally` of the connector's may have written."""
-    return _unknown(upstream, f"Another step of this action may have happened, and this one failed: {message}")
 
 
 def _broken(upstream: OpenUpstream, refused: AnswerRefused | None = None) -> Ended:

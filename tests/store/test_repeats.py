@@ -1,5 +1,7 @@
 """What a new call is compared with: the one look that says "new" overlooks nothing that the others would find."""
 
+import re
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,7 +70,7 @@ REPEAT = replace(CALL, key=Key(KEYS[0], "derived"), twin=TWINS[1], task=TASKS[0]
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A database, whose transactions are the test's."""
     connection = opened(tmp_path / "holdgate.db")
     yield connection
@@ -122,3 +124,20 @@ def test_each_look_finds_what_it_is_for(connection: Connection, row: dict[str, A
     may_be, found = looked(connection, [{**LOST, **row}], REPEAT)
     assert [look is not None for look in found] == finds
     assert may_be >= any(finds)
+
+
+def test_what_a_call_is_compared_with_is_found_by_digest_alone(connection: sqlite3.Connection) -> None:
+    """I-4: never among all that its principal has ever done, which may be millions of actions."""
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    looked(connection, [LOST], REPEAT)
+    connection.set_trace_callback(None)
+    looks = [sql for sql in asked if sql.startswith("SELECT")]
+    assert len(looks) == 4
+    for sql in looks:
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        steps = [step for step in plan if " actions " in step]
+        assert steps
+        assert all(
+            re.search(r"SEARCH actions USING (COVERING )?INDEX actions_(claim|lost) ", step) for step in steps
+        ), plan
