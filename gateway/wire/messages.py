@@ -18,6 +18,8 @@ from gateway.strict_json import MAX_BYTES, BadJson, LargeInteger, crowded, loads
 from gateway.wire.json_rpc import INVALID_REQUEST, PARSE_ERROR
 
 _CALL: Final = "tools/call"
+_ANSWERS: Final = frozenset(("result", "error"))
+"""What makes a message an answer."""
 
 Id: TypeAlias = str | int
 
@@ -56,8 +58,9 @@ def read(body: bytes) -> dict[str, Any]:
         del message["params"]
     if "method" in message and not isinstance(message["method"], str):
         raise _invalid(message, "`method` must be a string.")
-    if not {"method", "result", "error"} & message.keys():
-        raise _invalid(message, "`method` is missing.")
+    if _is_answer(message) == ("method" in message):
+        why = "A message is a request or an answer, and not both." if "method" in message else "`method` is missing."
+        raise _invalid(message, why)
     return message
 
 
@@ -82,11 +85,15 @@ def _id_of(message: Any) -> Id | None:
 
     What names no method may be an answer itself, to a question of ours that has the same id as a request of theirs.
     """
-    if not isinstance(message, dict) or "method" not in message:
+    if not isinstance(message, dict) or "method" not in message or _is_answer(message):
         return None
     id = message.get("id")
     intact = str(id).encode("utf-8", "replace").decode() == str(id)
     return id if _is_id(id) and intact else None
+
+
+def _is_answer(message: dict[str, Any]) -> bool:
+    return not _ANSWERS.isdisjoint(message)
 
 
 def _is_id(id: Any) -> bool:

@@ -87,6 +87,8 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "result": NaN}', None),
         (b'{"jsonrpc": "2.0", "id": 7}', None),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "result": {}}', None),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "error": {"code": 1, "message": "No."}}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "pi', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": [' + b"[]," * MAX_NODES + b"[]]}", None),
         (b'{"id": 7, "method": "ping", "params": {"x": "' + b"x" * MAX_BYTES + b'"}}', None),
