@@ -10,7 +10,7 @@ which argument it is. They are read exactly, and no other value ever stands in f
 from __future__ import annotations
 
 import json
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic_core import to_json
 
@@ -88,15 +88,17 @@ def _id_of(message: Any) -> Id | None:
     if not isinstance(message, dict) or "method" not in message or _is_answer(message):
         return None
     id = message.get("id")
+    if not _is_id(id):
+        return None
     intact = str(id).encode("utf-8", "replace").decode() == str(id)
-    return id if _is_id(id) and intact else None
+    return id if intact else None
 
 
 def _is_answer(message: dict[str, Any]) -> bool:
     return not _ANSWERS.isdisjoint(message)
 
 
-def _is_id(id: Any) -> bool:
+def _is_id(id: Any) -> TypeGuard[Id]:
     return isinstance(id, (str, int)) and not isinstance(id, bool)
 
 

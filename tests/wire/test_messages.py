@@ -92,6 +92,7 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
         (b'{"jsonrpc": "2.0", "id": 7, "method": "pi', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": [' + b"[]," * MAX_NODES + b"[]]}", None),
         (b'{"id": 7, "method": "ping", "params": {"x": "' + b"x" * MAX_BYTES + b'"}}', None),
+        (b'{"jsonrpc": "2.0", "method": "ping", "id": ' + b'{"a": ' * 9_000 + b"NaN" + b"}" * 9_001, None),
         (b"[" * 100_000, None),
         (b'{"jsonrpc": "2.0", "id": %b, "method": "ping"}' % (b"9" * 400), 10**400 - 1),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "method": "ping"}', 7),
