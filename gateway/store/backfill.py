@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from gateway.store.opening import connect, explain
@@ -16,8 +17,10 @@ log = logging.getLogger("holdgate.store")
 
 _EVERY: Final = 1_024
 """Pieces of work between two copies: about four megabytes of log."""
-_TOO_LONG: Final = 8_000
-"""Pages of log (of 4 KiB) from which a commit copies it itself after all, so that it cannot grow for ever."""
+_LONG: Final = 8_000
+"""Pages of log (of 4 KiB) from which commits wait until all of it is copied: the next one then begins it anew."""
+_TOO_LONG: Final = 64_000
+"""Pages from which a commit copies it itself, where the copies beside it fail: it must not grow for ever."""
 
 
 class Backfill:
@@ -28,11 +31,13 @@ class Backfill:
 
     Args:
         writer: the connection whose commits are relieved of it.
+        turn: held from the beginning of each transaction of `writer` to its end.
         thread: where the copying is done.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, thread: Executor) -> None:
+    def __init__(self, path: Path, writer: sqlite3.Connection, turn: Lock, thread: Executor) -> None:
         self._path = path
+        self._turn = turn
         self._thread = thread
         self._connection = connect(path)
         self._reader = connect(path, read_only=True)
@@ -52,13 +57,30 @@ class Backfill:
         self._reader.close()
         self._connection.close()
 
+    def _copy(self) -> None:
+        try:
+            if self._copied() > _LONG:
+                with self._turn:
+                    self._copied()
+        except sqlite3.Error as broken:
+            # Nothing is lost by it: the log holds what was committed, and is copied the next time, or by a commit.
+            log.warning("log_not_copied", extra={"why": explain(broken, self._path)})
+        finally:
+            self._under_way = False
+
+    def _copied(self) -> int:
+        """Copy what was committed before now. How many pages the log has."""
+        with self._reading():
+            _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(pages)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """While somebody reads in the log, no commit begins it anew; where there is nothing to copy, nothing is.
 
         A copy that begins as a commit does that takes the new log for the old one, in SQLite before 3.51.3, and a
-        later copy leaves out what it holds: https://sqlite.org/wal.html#walresetbug. Two programs over one data folder
-        can come to that, and so can our copy with the one by which a commit shortens a log that is too long.
+        later copy leaves out what it holds: https://sqlite.org/wal.html#walresetbug. Programs that share a data folder
+        can come to that.
         """
         self._reader.execute("BEGIN")
         try:
@@ -66,13 +88,3 @@ class Backfill:
             yield
         finally:
             self._reader.execute("ROLLBACK")
-
-    def _copy(self) -> None:
-        try:
-            with self._reading():
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error as broken:
-            # Nothing is lost by it: the log holds what was committed, and is copied the next time, or by a commit.
-            log.warning("log_not_copied", extra={"why": explain(broken, self._path)})
-        finally:
-            self._under_way = False

@@ -34,7 +34,7 @@ class Committer:
         self._sealer = sealer
         self._clock = clock
         self._patience_ms = patience_ms
-        self._turn = threading.Lock()
+        self.turn = threading.Lock()
         """Held from BEGIN to COMMIT; taken on the event loop and given back by the thread that waited for the disk."""
         connection.execute("PRAGMA busy_timeout=0")
 
@@ -45,7 +45,7 @@ class Committer:
         fails undoes its neighbours, too, and they run again in `commit_patiently`, where it fails alone. Another
         process's transaction and a broken disk show there as well, where there is the patience to wait and to tell.
         """
-        if not self._turn.acquire(blocking=False):
+        if not self.turn.acquire(blocking=False):
             return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -60,7 +60,7 @@ class Committer:
 
     def commit_patiently(self, batch: list[Job[Any]]) -> None:
         """The whole transaction in one go, waiting for others where needed. Not on the event loop."""
-        self._turn.acquire()
+        self.turn.acquire()
         try:
             self._connection.execute(f"PRAGMA busy_timeout={self._patience_ms}")
             try:
@@ -100,7 +100,7 @@ class Committer:
         except sqlite3.Error as broken:
             self._abandon(batch, broken)
         else:
-            self._turn.release()
+            self.turn.release()
 
     def _abandon(self, batch: list[Job[Any]], broken: Exception) -> None:
         """Tell everybody in the batch that nothing was kept, and why."""
@@ -118,4 +118,4 @@ class Committer:
         except sqlite3.Error:
             log.exception("rollback_failed")
         finally:
-            self._turn.release()
+            self.turn.release()

@@ -67,7 +67,7 @@ class SqliteStore:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-disk")
         self._sweeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-sweep")
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-read")
-        self._backfill = Backfill(path, self._connection, self._sweeper)
+        self._backfill = Backfill(path, self._connection, self._committer.turn, self._sweeper)
         self._closed = False
         self._seen_version = self._data_version()
 

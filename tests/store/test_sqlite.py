@@ -156,6 +156,18 @@ async def test_the_log_is_copied_into_the_database_beside_the_work(store: Sqlite
         assert other.execute("SELECT COUNT(*) FROM bodies").fetchone()[0] == 1_200
 
 
+async def test_a_log_that_grows_long_begins_anew_though_the_commits_never_pause(store: SqliteStore) -> None:
+    """No commit copies the log, and under a load that never ends it still takes a bounded place on the disk."""
+
+    async def caller() -> None:
+        for _ in range(128):
+            await store.write(lambda tx: tx.bodies.put(new_id("act"), "outcome", b"x" * 20_000, keep_ms=None))
+
+    await asyncio.gather(*(caller() for _ in range(64)))
+    written = 64 * 128 * 20_000
+    assert store.path.with_name("holdgate.db-wal").stat().st_size < written / 2
+
+
 async def test_no_commit_begins_the_log_anew_while_it_is_copied(store: SqliteStore) -> None:
     """I-6: SQLite before 3.51.3 can lose what is committed to a log that begins anew just as a copy of it begins."""
     copies: list[tuple[bytes, bytes]] = []
