@@ -118,6 +118,7 @@ class SqliteStore:
         Raises:
             LedgerUnavailable: the database cannot be read.
         """
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.look, work)
 
     def look(self, work: Work[T]) -> T:

@@ -200,8 +200,9 @@ async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     await asyncio.sleep(0)
     store.close()
     assert sorted(line.seq for line in await asyncio.gather(*asked)) == list(range(1, 201))
-    with pytest.raises(LedgerUnavailable, match="stopping"):
-        await store.write(lambda tx: tx.ledger.head())
+    for late in (store.write, store.read):
+        with pytest.raises(LedgerUnavailable, match="stopping"):
+            await late(lambda tx: tx.ledger.head())
 
 
 async def test_a_head_that_cannot_be_sealed_fails_its_work_and_nobody_elses(tmp_path: Path) -> None:
