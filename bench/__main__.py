@@ -14,17 +14,33 @@ from bench.running import System, cores, process
 
 
 def report(systems: list[System], case: Case, width: int) -> None:
-    """One table: medians over the rounds, and ratios to the first system."""
+    """One table: medians over the rounds, and of each round's ratios to the systems before.
+
+    Ratios are taken within a round: a machine that is slow for a while is slow for both.
+    """
+    rates = {
+        system.name: [figures.per_second for figures, _ in system.rounds[(case.name, width)]] for system in systems
+    }
+    spent = {system.name: [cpu * 1e6 for _, cpu in system.rounds[(case.name, width)]] for system in systems}
     print(f"\n{case.name}, c={width}")
-    print(f"  {'':<10}{'calls/s':>9}{'x floor':>9}{'CPU us':>9}{'p50 ms':>9}{'p99 ms':>9}")
-    base = 0.0
+    print(f"  {'':<10}{'calls/s':>9}{'x floor':>9}{'x sdk':>9}{'CPU us':>9}{'x sdk':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for system in systems:
         measured = system.rounds[(case.name, width)]
-        rate = statistics.median(figures.per_second for figures, _ in measured)
-        base = base or rate
-        cpu = statistics.median(spent for _, spent in measured) * 1e6
-        tails = [statistics.median(figures.percentile(part) for figures, _ in measured) for part in (0.5, 0.99)]
-        print(f"  {system.name:<10}{rate:>9.0f}{rate / base:>9.2f}{cpu:>9.0f}{tails[0]:>9.2f}{tails[1]:>9.2f}")
+        columns = [
+            f"{statistics.median(rates[system.name]):>9.0f}",
+            *(f"{_ratio(rates[system.name], rates[other]):>9.2f}" for other in ("floor", "sdk")),
+            f"{statistics.median(spent[system.name]):>9.0f}",
+            f"{_ratio(spent[system.name], spent['sdk']):>9.2f}",
+            *(
+                f"{statistics.median(figures.percentile(part) for figures, _ in measured):>9.2f}"
+                for part in (0.5, 0.99)
+            ),
+        ]
+        print(f"  {system.name:<10}{''.join(columns)}")
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
 def main() -> None:
