@@ -19,6 +19,8 @@ _EVERY: Final = 1_024
 """Pieces of work between two copies: about four megabytes of log."""
 _LONG: Final = 8_000
 """Pages of log (of 4 KiB) from which commits wait until all of it is copied: the next one then begins it anew."""
+_PATIENCE_MS: Final = 100
+"""How long another program's transaction is waited for, while the commits of this one wait as well."""
 _TOO_LONG: Final = 64_000
 """Pages from which a commit copies it itself, where the copies beside it fail: it must not grow for ever."""
 
@@ -40,7 +42,8 @@ class Backfill:
         self._turn = turn
         self._thread = thread
         self._connection = connect(path)
-        self._reader = connect(path, read_only=True)
+        self._reader = connect(path)
+        self._reader.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}")
         self._pieces = 0
         self._under_way = False
         writer.execute(f"PRAGMA wal_autocheckpoint={_TOO_LONG}")
@@ -60,29 +63,31 @@ class Backfill:
     def _copy(self) -> None:
         try:
             if self._copied() > _LONG:
+                # Of other programs, too: a single commit meanwhile, and there is more to copy. Who waits here for the
+                # turn is woken, and who waits for another program asks time and again: so both.
                 with self._turn:
-                    self._copied()
+                    self._copied(alone=True)
         except sqlite3.Error as broken:
             # Nothing is lost by it: the log holds what was committed, and is copied the next time, or by a commit.
             log.warning("log_not_copied", extra={"why": explain(broken, self._path)})
         finally:
             self._under_way = False
 
-    def _copied(self) -> int:
-        """Copy what was committed before now. How many pages the log has."""
-        with self._reading():
+    def _copied(self, *, alone: bool = False) -> int:
+        """Copy what was committed before now. How many pages the log has. Nobody commits meanwhile if `alone`."""
+        with self._reading("BEGIN IMMEDIATE" if alone else "BEGIN"):
             _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return int(pages)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, begin: str) -> Iterator[None]:
         """While somebody reads in the log, no commit begins it anew; where there is nothing to copy, nothing is.
 
         A copy that begins as a commit does that takes the new log for the old one, in SQLite before 3.51.3, and a
         later copy leaves out what it holds: https://sqlite.org/wal.html#walresetbug. Programs that share a data folder
         can come to that.
         """
-        self._reader.execute("BEGIN")
+        self._reader.execute(begin)
         try:
             self._reader.execute("PRAGMA user_version").fetchone()
             yield

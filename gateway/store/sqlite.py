@@ -101,7 +101,10 @@ class SqliteStore:
             LedgerUnavailable: as `write`.
         """
         self._check_open()
-        return await asyncio.get_running_loop().run_in_executor(self._sweeper, self.transact, work)
+        result = await asyncio.get_running_loop().run_in_executor(self._sweeper, self.transact, work)
+        if not self._closed:
+            self._backfill.committed(_MAX_BATCH)
+        return result
 
     def transact(self, work: Work[T]) -> T:
         """`write`, for callers without an event loop (the command line)."""
