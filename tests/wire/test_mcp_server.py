@@ -335,6 +335,7 @@ async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None
         (b"[" * 5_000, None, -32700),
         (b" " * (MAX_BYTES + 2) + ping, None, -32700),
         (b'"' + b" " * 3 * MAX_BYTES + ping, None, -32700),
+        (ping + b"\r" * MAX_BYTES + b"what is skipped", None, -32700),
     ]
     command = [sys.executable, "-m", "tests.shop"]
     async with await anyio.open_process(command, stderr=None) as process:
