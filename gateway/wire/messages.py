@@ -50,6 +50,8 @@ def read(body: bytes) -> dict[str, Any]:
         raise BadMessage(PARSE_ERROR, str(bad), _id_of(_guessed(body))) from None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise _invalid(message, "Send exactly one JSON-RPC 2.0 object.")
+    if _is_answer(message):
+        _drop_what_is_not_said(message)
     if "id" in message and not _is_id(message["id"]) and not (message["id"] is None and _needs_no_id(message)):
         raise _invalid(message, "`id` must be a string or an integer.")
     if not isinstance(message.get("params", {}), dict):
@@ -96,6 +98,13 @@ def _id_of(message: Any) -> Id | None:
 
 def _is_answer(message: dict[str, Any]) -> bool:
     return not _ANSWERS.isdisjoint(message)
+
+
+def _drop_what_is_not_said(message: dict[str, Any]) -> None:
+    """Whoever has one class for all messages sends a null for each kind that this one is not."""
+    for name in sorted(_ANSWERS & message.keys()):
+        if message[name] is None and ("method" in message or message.keys() >= _ANSWERS):
+            del message[name]
 
 
 def _is_id(id: Any) -> TypeGuard[Id]:

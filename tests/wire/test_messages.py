@@ -85,6 +85,7 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
         (b'{"jsonrpc": "2.0", "id": true, "method": "ping"}', None),
         (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', None),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', None),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping", "error": null}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "result": NaN}', None),
         (b'{"jsonrpc": "2.0", "id": 7}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "result": {}}', None),
@@ -113,11 +114,14 @@ def test_an_id_is_told_only_where_it_is_beyond_doubt(body: bytes, id: str | int 
         b'{"jsonrpc": "2.0", "id": null, "method": "notifications/initialized"}',
         b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "What?"}}',
         b'{"jsonrpc": "2.0", "id": 1, "result": {}}',
+        b'{"jsonrpc": "2.0", "id": 1, "result": {}, "error": null}',
+        b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": null, "result": null, "error": null}',
     ],
 )
 def test_nothing_said_is_not_taken_amiss(body: bytes) -> None:
     """A null stands for what is not there, where nothing has to be."""
-    assert read(body) == {name: value for name, value in json.loads(body).items() if name != "params"}
+    said = {name: value for name, value in json.loads(body).items() if value is not None or name == "id"}
+    assert read(body) == said
 
 
 def test_an_integer_in_the_arguments_has_a_limit_of_its_own() -> None:
