@@ -58,6 +58,9 @@ EVERYTHING = {
     **dict.fromkeys(("keyed_pay_back", "looked_pay_out"), "allow"),
 }
 
+REFUND = {"invoice": "inv_1001", "cents": 500}
+"""What each of the tests' own tools takes that give money back."""
+
 
 def policy(tools: Mapping[str, Any] | None = None, **more: Any) -> str:
     """A policy for the agents: everything is allowed, but for what `tools` says of some; `more` are further keys."""

@@ -8,9 +8,7 @@ from gateway.model import HoldState
 from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
 from tests.house import House
-from tests.living import Answer
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
+from tests.living import REFUND, Answer
 
 
 async def ask(gateway: House, tool: str = "plain_refund", **args: object) -> str:

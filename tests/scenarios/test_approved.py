@@ -14,8 +14,8 @@ from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import ROOT, TENANT, Place, gate, held, policy
-from tests.scenarios.holding import REFUND, approve_then, ask, outcome
+from tests.living import REFUND, ROOT, TENANT, Place, gate, held, policy
+from tests.scenarios.holding import approve_then, ask, outcome
 from tests.services import PATIENCE
 
 

@@ -16,10 +16,8 @@ import pytest
 from gateway.model import Event, State
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import Answer, Gate, Place, gate
+from tests.living import REFUND, Answer, Gate, Place, gate
 from tests.services import PATIENCE
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
 
 
 class SilentVault:

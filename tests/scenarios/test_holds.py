@@ -13,8 +13,8 @@ from gateway.model import Event, HoldState, Kind, Role, State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import TENANT, Place, held
-from tests.scenarios.holding import REFUND, ask, outcome
+from tests.living import REFUND, TENANT, Place, held
+from tests.scenarios.holding import ask, outcome
 from tests.services import PATIENCE
 
 

@@ -12,10 +12,8 @@ import pytest
 from gateway.model import State
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import Gate, Place, gate, request
+from tests.living import REFUND, Gate, Place, gate, request
 from tests.services import eventually
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
 
 
 def sent(gateway: Gate, tool: str, args: dict[str, object]) -> socket.socket:

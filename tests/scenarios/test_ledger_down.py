@@ -11,9 +11,7 @@ import httpx
 
 from gateway.model import Event
 from tests.acme import Acme
-from tests.living import ROOT, Gate, Place, request
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
+from tests.living import REFUND, ROOT, Gate, Place, request
 
 
 def bound_files(gateway: Gate, size: int) -> None:

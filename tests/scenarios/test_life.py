@@ -16,10 +16,8 @@ from mcp_types import TextContent
 
 from gateway.model import Event, State
 from tests.acme import Acme
-from tests.living import Gate, Place, policy
+from tests.living import REFUND, Gate, Place, policy
 from tests.services import PATIENCE, eventually
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])

@@ -15,11 +15,10 @@ from gateway.telemetry.export import exporting
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import EVERYTHING, TENANT, Answer, Place, policy
+from tests.living import EVERYTHING, REFUND, TENANT, Answer, Place, policy
 from tests.scenarios.holding import outcome
 from tests.services import free_port
 
-REFUND = {"invoice": "inv_1001", "cents": 500}
 WRITES: dict[str, dict[str, Any]] = {
     "billing_refund": {"invoice": "inv_1001", "cents": 500, "cause": "damaged"},
     "crm_update_customer": {"customer": "cus_ada", "phone": "+46 70 555 01 13"},

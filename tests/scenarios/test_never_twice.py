@@ -14,10 +14,9 @@ from gateway.store.transaction import Transaction
 from gateway.testing import Fault, Harness
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
-from tests.living import ROOT, TENANT, Answer, Place, held
+from tests.living import REFUND, ROOT, TENANT, Answer, Place, held
 from tests.testing.library import CREDENTIAL, LOAN, Book, Lent, Library, Loan, Which
 
-REFUND = {"invoice": "inv_1001", "cents": 500}
 TASK = "a-task-of-the-hosts"
 TRIES = 3
 """How often the door sends one dispatch to an upstream that deduplicates."""

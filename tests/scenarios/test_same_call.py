@@ -9,9 +9,8 @@ import pytest
 
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import Gate, Place, policy
+from tests.living import REFUND, Gate, Place, policy
 
-REFUND = {"invoice": "inv_1001", "cents": 500}
 KEY = "a-key-of-the-callers-own"
 
 

@@ -11,11 +11,9 @@ from gateway.errors import StartupError
 from gateway.model import Event, State
 from tests.acme import API_KEY, Acme
 from tests.house import house, run
-from tests.living import Gate, Place, gate
+from tests.living import REFUND, Gate, Place, gate
 from tests.misbehaving import wire
 from tests.services import eventually
-
-REFUND = {"invoice": "inv_1001", "cents": 500}
 
 
 @pytest.mark.parametrize(
