@@ -47,6 +47,11 @@ class OpenUpstream(Upstream, Protocol):
         ...
 
     @property
+    def accounted_for(self) -> bool:
+        """Whether of every write its own answer, or a read that began since, can have told what became of it."""
+        ...
+
+    @property
     def credential_version(self) -> str | None:
         """Of the credential that was lent last; None before, or where there is none."""
         ...
@@ -208,6 +213,10 @@ class Executor:
         except Exception as broken:
             log.error("connector_broken", exc_info=broken, extra={"action": action.id, "tool": tool.name})
             return _broken(upstream)
+        if not upstream.accounted_for:
+            log.error("connector_guessed", extra={"action": action.id, "tool": tool.name})
+            said = "A write of this action was not answered, and nothing was read since that could tell its end."
+            return _unknown(upstream, said)
         return Ended(
             State.SUCCEEDED,
             data=answer.data,

@@ -134,10 +134,10 @@ class _Passage:
         self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool
     ) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
+        number = None if method == "GET" else self._writes.number()
         try:
-            if self._reads_only and method != "GET":
+            if self._reads_only and number is not None:
                 raise blocked(f"{method} is refused: this call may only read.")
-            number = None if method == "GET" else self._writes.number()
             template = self._template(method, path, query, body, if_match, number, file=file)
             return await repeated(
                 partial(self._attempt, template, number),
@@ -149,6 +149,10 @@ class _Passage:
             if self._writes.wrote and (isinstance(failure, CredentialUnavailable) or failure.effect == "none"):
                 raise after_a_write(failure) from None
             raise
+        finally:
+            # However it ends: a connector that cancels its own write, by a time limit, has its doubt, too.
+            if number is not None:
+                self._writes.ended(number)
 
     def _template(
         self,
@@ -189,7 +193,7 @@ class _Passage:
 
     async def _attempt(self, template: Template, number: int | None) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
-        doubtful = False
+        doubtful, doubts = False, self._writes.doubts
         await self._lane.pace.enter(self._deadline)
         try:
             secret = await self._lease()
@@ -221,6 +225,8 @@ class _Passage:
             raise
         if number is not None:
             self._writes.happened(number)
+        elif doubts:
+            self._writes.looked(doubts)
         return value
 
     async def _lease(self) -> Secret | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from gateway.connector import JSON
 
 Query: TypeAlias = Mapping[str, str | int | bool]
+
+_UNDER_WAY: Final = math.inf
 
 
 class Ask(Protocol):
@@ -33,16 +36,20 @@ class Writes:
 
     Attributes:
         credential_version: of the credential that was lent last.
+        doubts: how many have arisen so far.
         over: whether the action has ended, and with it its right to send anything.
     """
 
-    __slots__ = ("_again", "_asked", "_done", "_doubtful", "credential_version", "over")
+    __slots__ = ("_again", "_asked", "_done", "_doubtful", "_looked", "credential_version", "doubts", "over")
 
     def __init__(self, *, again: bool = False) -> None:
         self._again = again
         self._asked = 0
-        self._doubtful: set[int] = {1} if again else set()
+        self.doubts = 1 if again else 0
+        # Which of the doubts stands about a write; a write that is under way is in doubt whatever is read meanwhile.
+        self._doubtful: dict[int, float] = {1: self.doubts} if again else {}
         self._done: set[int] = set()
+        self._looked = 0
         self.credential_version: str | None = None
         self.over = False
 
@@ -56,6 +63,11 @@ class Writes:
         """Whether every one that went out was answered with success."""
         return not self._doubtful
 
+    @property
+    def accounted_for(self) -> bool:
+        """Whether of every one its own answer, or a look since, can have told what became of it."""
+        return max(self._doubtful.values(), default=0) <= self._looked
+
     def number(self) -> int:
         """The number of the next write, from 1."""
         self._asked += 1
@@ -64,17 +76,27 @@ class Writes:
     def sending(self, number: int) -> bool:
         """It is about to leave; True when it may have happened by an earlier attempt already."""
         before = self._again or number in self._doubtful
-        self._doubtful.add(number)
+        self._doubtful[number] = _UNDER_WAY
         return before
 
     def happened(self, number: int) -> None:
         """It was answered with success."""
-        self._doubtful.discard(number)
+        self._doubtful.pop(number, None)
         self._done.add(number)
 
     def came_to_nothing(self, number: int) -> None:
         """It certainly did not happen, by any attempt."""
-        self._doubtful.discard(number)
+        self._doubtful.pop(number, None)
+
+    def ended(self, number: int) -> None:
+        """Nothing more will be heard of it: what is not known of it by now is a doubt from here on."""
+        if number in self._doubtful:
+            self.doubts += 1
+            self._doubtful[number] = self.doubts
+
+    def looked(self, doubts: int) -> None:
+        """A read was answered with success that was begun when `doubts` had arisen."""
+        self._looked = max(self._looked, doubts)
 
 
 class GatedUpstream:
@@ -101,6 +123,11 @@ class GatedUpstream:
     def acknowledged(self) -> bool:
         """Whether every write that went out was answered with success."""
         return self._writes.acknowledged
+
+    @property
+    def accounted_for(self) -> bool:
+        """Whether of every write its own answer, or a read that began since, can have told what became of it."""
+        return self._writes.accounted_for
 
     @property
     def credential_version(self) -> str | None:

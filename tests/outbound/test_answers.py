@@ -110,6 +110,50 @@ async def test_a_write_that_is_refused_when_sent_again_may_have_happened_before(
         assert not mine.acknowledged
 
 
+async def test_of_an_action_that_is_sent_again_a_look_or_a_success_can_tell() -> None:
+    """I-7, I-8: what an earlier dispatch left in doubt is in doubt until it is written again, or read."""
+    async with wire(reply()) as upstream, doorway(upstream.port) as at:
+        neither, looking, writing = at.write(again=True), at.write(again=True), at.write(again=True)
+        await looking.get("/orders")
+        await writing.post("/orders")
+        said = [(mine.accounted_for, mine.acknowledged) for mine in (neither, looking, writing)]
+        assert said == [(False, False), (True, False), (True, True)]
+        assert at.write().accounted_for, "and of an action that was never sent there is no doubt"
+
+
+async def test_a_look_tells_of_the_writes_before_it_only() -> None:
+    """I-7: a later write has a doubt of its own, and one that was answered takes none away and adds none."""
+    async with wire(close, reply(), reply(), close, reply(404), reply()) as upstream, doorway(upstream.port) as at:
+        mine = at.write()
+        await failure(mine.post("/orders"))
+        assert not mine.accounted_for
+        await mine.get("/orders")
+        assert mine.accounted_for
+        await mine.post("/orders/1/lines")
+        assert mine.accounted_for
+        await failure(mine.post("/orders/1/lines"))
+        assert not mine.accounted_for
+        await failure(mine.get("/orders"))
+        assert not mine.accounted_for, "a refused look tells nothing"
+        await mine.get("/orders")
+        assert (mine.accounted_for, mine.acknowledged) == (True, False)
+
+
+async def test_a_write_that_its_connector_gave_up_is_in_doubt_until_it_is_looked_for() -> None:
+    """I-7: under way, a read tells nothing of it; once nobody waits for its answer any more, one does."""
+    async with wire(hang, reply()) as upstream, doorway(upstream.port) as at:
+        mine = at.write()
+        giving_up = asyncio.create_task(mine.post("/orders"))
+        await upstream.arrived.wait()
+        await mine.get("/orders")
+        assert not mine.accounted_for
+        giving_up.cancel()
+        await asyncio.gather(giving_up, return_exceptions=True)
+        assert not mine.accounted_for
+        await mine.get("/orders")
+        assert (mine.accounted_for, mine.acknowledged) == (True, False)
+
+
 async def test_a_name_without_an_address_is_not_sent() -> None:
     """I-7: a DNS failure is not sent."""
     async with doorway(0, base_url="https://no-such-host.invalid", internal=False) as at:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 
 import pytest
 
@@ -76,6 +78,73 @@ async def test_a_write_that_happened_does_not_speak_for_another_that_may_have() 
         assert (told.status, told.code) == ("unknown", "outcome_unknown")
         assert "cannot be read" in str(told.message)
         gate.upstream.release()
+
+
+def forgiving(*, looks: bool) -> Connector:
+    """A connector that catches what it is told of its write, and either reads the book then or does not."""
+    connector = Connector("forgiving", base_url="https://library.example", credential=CREDENTIAL)
+
+    @connector.write(risk=Risk.LOW)
+    async def lend(args: Loan, upstream: Upstream) -> Book:
+        """Lend a book, and show it."""
+        book = f"/books/{args.book}"
+        before = await upstream.get(book)
+        with suppress(Exception):
+            await upstream.post(f"{book}/loans", {"days": args.days})
+        return Book.model_validate(await upstream.get(book) if looks else {**before, "days": args.days})
+
+    return connector
+
+
+@pytest.mark.anyio
+async def test_a_connector_that_catches_a_doubt_does_not_settle_it() -> None:
+    """I-7: nobody knows whether it happened, whatever the connector says; a read before it tells nothing."""
+    async with Harness(forgiving(looks=False), upstream=Library()) as gate:
+        gate.upstream.lose_next_answer()
+        told = await gate.call("forgiving_lend", LOAN)
+        assert (told.status, told.code, told.data) == ("unknown", "outcome_unknown", None)
+        (line,) = [json.loads(line) for line in gate.logs if "connector_guessed" in line]
+        assert (line["tool"], line["action"]) == ("forgiving_lend", told.action_id)
+        again = await gate.call("forgiving_lend", LOAN)
+        assert (again.code, again.action_id) == ("outcome_unknown", told.action_id)
+        assert len(gate.upstream.effects) == 1
+        other = await gate.call("forgiving_lend", {**LOAN, "days": 1})
+        assert other.status == "done", "a write that was answered leaves no doubt"
+
+
+@pytest.mark.anyio
+async def test_a_connector_that_catches_a_doubt_and_looks_is_believed() -> None:
+    """I-7: what it read after the answer was lost can have told it; a read that failed cannot."""
+    async with Harness(forgiving(looks=True), upstream=Library()) as gate:
+        gate.upstream.lose_next_answer()
+        told = await gate.call("forgiving_lend", LOAN)
+        assert (told.status, told.data) == ("done", {"id": "b1", "days": 14, "loans": 1})
+        assert len(gate.upstream.effects) == 1
+
+
+@pytest.mark.anyio
+async def test_a_read_that_began_before_the_doubt_does_not_settle_it() -> None:
+    """I-7: what was asked while the write was under way may have been answered from before it."""
+    at_once, lost = Connector("at1", base_url="https://library.example", credential=CREDENTIAL), asyncio.Event()
+
+    @at_once.write(risk=Risk.LOW)
+    async def lend(args: Loan, upstream: Upstream) -> Lent:
+        """Lend a book, and look at it meanwhile."""
+        reading = asyncio.create_task(upstream.get(f"/books/{args.book}"))
+        with suppress(Exception):
+            await upstream.post(f"/books/{args.book}/loans", {"days": args.days})
+        lost.set()
+        await reading
+        return Lent(loan="l1")
+
+    async with Harness(at_once, upstream=Library()) as gate:
+        gate.upstream.inject(Fault.stall(), on="GET")
+        gate.upstream.lose_next_answer()
+        call = asyncio.create_task(gate.call("at1_lend", LOAN))
+        await gate.upstream.stalled()
+        await lost.wait()
+        gate.upstream.release()
+        assert (await call).status == "unknown"
 
 
 @pytest.mark.anyio
