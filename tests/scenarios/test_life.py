@@ -18,9 +18,10 @@ from gateway.model import Event, State
 from tests.acme import Acme
 from tests.living import REFUND, Gate, Place, policy
 from tests.services import PATIENCE, eventually
+from tests.shop import ERAS
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto"])
+@pytest.mark.parametrize("era", ERAS)
 def test_a_repeat_is_recognised_across_eras(running: Gate, acme: Acme, era: Any) -> None:
     """I-4, F-8: the SDK's own client, in either era, and the bare wire are one caller: the repeat is not done again."""
 

@@ -22,8 +22,8 @@ from gateway.tools.catalogue import UnknownTool
 from tests.acme import API_KEY, Acme
 from tests.house import Clock, House, house, run
 from tests.living import ROOT, Gate, Place, gate, message, policy, request
+from tests.shop import ERAS
 
-ERAS = ("legacy", "auto")
 EVERYTHING = {"elicitation": {}, "sampling": {}, "roots": {}}
 TOOLS = ("invoice", "twice", "endless", "deaf", "leak", "before_paying", "after_paying")
 ANSWERED = {"which": {"action": "accept", "content": {"invoice": "inv_1001"}}}

@@ -13,10 +13,10 @@ from mcp_types import LoggingMessageNotification, LoggingMessageNotificationPara
 
 from tests.acme import API_KEY
 from tests.living import Gate, Place, gate, policy
+from tests.shop import ERAS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 
-ERAS = ("legacy", "auto")
 Lines = list[LoggingMessageNotificationParams]
 
 

@@ -1,44 +1,16 @@
-"""The front, spoken to over a bare socket: what it lets in, what it answers, and whose answer counts as arrived."""
+"""The front, spoken to over a bare socket: what it lets in, and what it answers."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import socket
-import threading
-import time
-from collections.abc import Iterator
 
 import pytest
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from starlette.types import Receive, Scope, Send
 
-from gateway.wire.exchange import EXCHANGE
-from gateway.wire.http_front import FrontSettings
 from gateway.wire.http_limits import FailureLimit, host_matches
-from gateway.wire.probes import Probes
-from tests.services import eventually
-from tests.shop import Shop, fronted, running, served
+from tests.shop import Shop, served
 from tests.wire.raw import MODERN, call_body, exchange, request
-
-
-@pytest.fixture
-def gateway() -> Shop:
-    return Shop()
-
-
-@pytest.fixture
-def port(gateway: Shop) -> Iterator[int]:
-    with served(gateway) as port:
-        yield port
-
-
-def test_a_good_call_is_served_and_counts_as_delivered(gateway: Shop, port: int) -> None:
-    """I-15: the answer was handed over whole, and its action is reported once."""
-    status, _, answer = exchange(port, request(call_body()))
-    assert status == 200
-    action_id = answer["result"]["structuredContent"]["action_id"]
-    eventually(lambda: gateway.delivered_ids == [action_id], "the delivery to be told")
 
 
 def test_blanks_around_a_header_do_not_count(port: int) -> None:
@@ -133,50 +105,6 @@ def test_the_failure_limit_refills_evenly_and_forgets_the_longest_unseen() -> No
     for number in range(4_096):
         limit.record(str(number))
     assert limit.wait("a") == 0
-
-
-def test_a_store_that_is_down_is_an_outage_and_not_a_bad_credential(gateway: Shop, port: int) -> None:
-    """503, which clients retry, and never 401, which makes some open a login; readiness follows."""
-    gateway.store_is_up = False
-    assert exchange(port, request(call_body()))[0] == 503
-    assert exchange(port, request(method="GET", path="/readyz", host="10.0.0.7:80"))[0] == 503
-    assert exchange(port, request(method="GET", path="/healthz", host="10.0.0.7:80"))[0] == 200
-
-
-def test_a_flood_of_probes_looks_once_a_second(gateway: Shop) -> None:
-    """Whoever asks without a credential gets the answer of the last look; after a second the store is asked again."""
-    now = 100.0
-    with served(gateway, clock=lambda: now) as port:
-        ready = request(method="GET", path="/readyz")
-        assert [exchange(port, ready)[0] for _ in range(20)] == [200] * 20
-        assert gateway.looks == 1
-        gateway.store_is_up = False
-        now += 1.0
-        assert [exchange(port, ready)[0] for _ in range(20)] == [503] * 20
-        assert gateway.looks == 2
-
-
-def test_probes_at_one_time_share_one_look() -> None:
-    """While the store does not answer, nobody asks it again; who leaves ends nothing for the others."""
-    looks = 0
-
-    async def scenario() -> None:
-        store = asyncio.Event()
-
-        async def ready() -> bool:
-            nonlocal looks
-            looks += 1
-            return await store.wait()
-
-        probes = Probes(ready, {}, time.monotonic)
-        waiting = [asyncio.create_task(probes.answer("GET", "/readyz")) for _ in range(20)]
-        await asyncio.sleep(0)
-        waiting.pop(0).cancel()
-        store.set()
-        assert {answer.status for answer in await asyncio.gather(*waiting) if answer} == {200}
-
-    asyncio.run(scenario())
-    assert looks == 1
 
 
 @pytest.mark.parametrize(
@@ -316,60 +244,3 @@ def test_a_client_of_another_revision_is_told_those_that_are_spoken(
     for revision in spoken:
         assert exchange(port, request(call_body(era=revision), era=revision))[0] == 200
     assert len(gateway.calls) == len(spoken)
-
-
-@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
-@pytest.mark.parametrize("reset", [True, False])
-def test_a_client_that_vanished_never_counts_as_served(gateway: Shop, port: int, era: str, reset: bool) -> None:
-    """I-15: it hung up while the call ran, by reset or by close; the answer went nowhere and is not delivered."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-        if reset:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        connection.sendall(request(call_body("slow", era=era), era=era))
-        assert gateway.arrived.wait(10)
-    gateway.proceed.set()
-    assert exchange(port, request(call_body("refused")))[0] == 200
-    eventually(lambda: gateway.delivered_ids, "the delivery to be told")
-    assert gateway.delivered_ids == ["act_" + "5" * 32]
-
-
-@pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
-def test_a_client_that_closes_right_after_its_answer_counts_as_served(gateway: Shop, port: int, era: str) -> None:
-    """I-15: the answer was whole; that the stream had no proper end yet does not matter."""
-    for _ in range(20):
-        gateway.delivered_ids.clear()
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(request(call_body("refused", era=era), era=era))
-            data = b""
-            while b"act_" + b"5" * 32 + b'","code' not in data.replace(b"\\", b""):
-                data += connection.recv(65_536)
-        eventually(lambda: gateway.delivered_ids == ["act_" + "5" * 32], "the delivery to be told")
-
-
-@pytest.mark.parametrize("noticed", [True, False])
-def test_an_answer_sent_into_a_closed_connection_is_not_delivered(gateway: Shop, noticed: bool) -> None:
-    """I-15: whether the hang-up was already noticed, or still waits in the socket when the answer is sent."""
-    began, hung_up, sent = threading.Event(), threading.Event(), threading.Event()
-
-    async def deaf(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return
-        scope["state"][EXCHANGE].answered.append("act_1")
-        began.set()
-        if noticed:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        else:
-            # On purpose: the loop itself is blocked, so that it cannot have seen the close.
-            assert hung_up.wait(10)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"act_1"})
-        sent.set()
-
-    with running(fronted(gateway, deaf, FrontSettings())) as port:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            connection.sendall(request(call_body()))
-            assert began.wait(10)
-        hung_up.set()
-        assert sent.wait(10)
-    assert gateway.delivered_ids == []

@@ -83,11 +83,6 @@ def logins(gateway: Shop, sessions: Sessions) -> Iterator[Login]:
 
 
 @pytest.fixture
-def gateway() -> Shop:
-    return Shop()
-
-
-@pytest.fixture
 def login(gateway: Shop) -> Iterator[Login]:
     with logins(gateway, Sessions(per_principal=2)) as login:
         yield login
