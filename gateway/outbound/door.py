@@ -196,9 +196,9 @@ class _Passage:
         doubtful, doubts = False, self._writes.doubts
         await self._lane.pace.enter(self._deadline)
         try:
+            self._refuse_when_over()
             secret = await self._lease()
-            if self._writes.over:
-                raise blocked("The action has ended, and sends nothing any more.")
+            self._refuse_when_over()
             if number is not None:
                 doubtful = self._writes.sending(number)
             with asking(template.method, self._connector.base_url) as seen:
@@ -228,6 +228,10 @@ class _Passage:
         elif doubts:
             self._writes.looked(doubts)
         return value
+
+    def _refuse_when_over(self) -> None:
+        if self._writes.over:
+            raise blocked("The action has ended, and sends nothing any more.")
 
     async def _lease(self) -> Secret | None:
         credential = self._permit.credential

@@ -148,10 +148,10 @@ def _when(field: str, operator: str, operand: Any) -> Bites:
 def _allowed_fields(writer: _Writer, allowed: tuple[str, ...], tool: Tool) -> Clause:
     optional = {name for name, info in tool.input_model.model_fields.items() if not info.is_required()}
     refused = frozenset(optional - set(allowed))
-    names = ", ".join(f"`{name}`" for name in allowed)
+    names = ", ".join(f"`{name}`" for name in allowed if name in optional)
     return writer.deny(
         "allowed_fields",
-        f"of the optional arguments only {names} may be given",
+        f"of the optional arguments only {names} may be given" if names else "no optional argument may be given",
         lambda inquiry: not refused.isdisjoint(inquiry.given),
         "allowed_fields",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from gateway.model import Mode
 from gateway.testing.secrecy import MemoryVault
 from tests.doorway import CANARY, REFERENCE, doorway, failure
 from tests.misbehaving import reply, wire
+from vault.broker import Reading
+from vault.reference import Reference
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +29,31 @@ async def test_a_preview_and_a_lookup_cannot_write(verb: str, changed: dict[str,
         assert (error.code, error.effect, error.sent) == ("egress_blocked", "none", False)
         assert (upstream.connections, at.vault.reads, mine.wrote) == (0, 0, False)
         assert await mine.get("/orders") == {}
+
+
+async def test_what_an_ended_action_left_behind_borrows_no_credential() -> None:
+    """C-3, I-6: its right to a credential ends with it, and what is being lent to it meanwhile goes nowhere."""
+
+    class SlowVault(MemoryVault):
+        asked, answers = asyncio.Event(), asyncio.Event()
+
+        async def read(self, reference: Reference) -> Reading:
+            self.asked.set()
+            await self.answers.wait()
+            return await super().read(reference)
+
+    vault = SlowVault({REFERENCE: CANARY})
+    async with wire() as upstream, doorway(upstream.port, vault=vault) as at:
+        early, late = at.write(), at.write()
+        early.close()
+        assert (await failure(early.post("/orders"))).code == "egress_blocked"
+        assert not vault.asked.is_set()
+        waiting = asyncio.create_task(failure(late.post("/orders")))
+        await vault.asked.wait()
+        late.close()
+        vault.answers.set()
+        assert (await waiting).code == "egress_blocked"
+        assert (upstream.connections, late.wrote) == (0, False)
 
 
 async def test_a_preview_permit_reads_only_even_when_it_does_not_say_so() -> None:

@@ -87,6 +87,19 @@ def test_only_allowed_fields_may_be_given(policy: Write) -> None:
         assert "`email`, `phone`" in decision.message
 
 
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [
+        ("contact, email", "of the optional arguments only `email` may be given"),
+        ("contact", "no optional argument may be given"),
+    ],
+)
+def test_a_required_argument_is_not_told_as_an_optional_one(policy: Write, allowed: str, told: str) -> None:
+    """A policy may name it among the allowed ones; what the agent reads is about those that it can leave out."""
+    loaded = policy(SUPPORT.replace("[email, phone]", f"[{allowed}]"))
+    assert told in loaded.decide(ask("crm_update_contact", {"contact": "c", "vip": True})).message
+
+
 def test_max_on_an_absent_argument_passes(policy: Write) -> None:
     """An optional argument that is not given exceeds nothing."""
     loaded = policy(

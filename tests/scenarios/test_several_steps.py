@@ -80,6 +80,25 @@ async def test_a_write_that_happened_does_not_speak_for_another_that_may_have() 
         gate.upstream.release()
 
 
+@pytest.mark.anyio
+async def test_a_first_write_that_happened_ends_an_action_of_two_as_done() -> None:
+    """I-7: its answer cannot be read, so the second never left; refused, the second one leaves the whole in doubt."""
+    stepwise = Connector("stepwise", base_url="https://library.example", credential=CREDENTIAL)
+
+    @stepwise.write(risk=Risk.LOW)
+    async def lend(args: Loan, upstream: Upstream) -> Lent:
+        """Lend a book, and then for days that the library refuses."""
+        await upstream.post(f"/books/{args.book}/loans", {"days": args.days})
+        return Lent.model_validate(await upstream.post(f"/books/{args.book}/loans", {"days": 13}))
+
+    async with Harness(stepwise, upstream=Library()) as gate:
+        gate.upstream.inject(Fault.malformed(), on="POST")
+        told = await gate.call("stepwise_lend", LOAN)
+        assert (told.status, told.code, len(gate.upstream.writes)) == ("done", "upstream_bad_answer", 1)
+        told = await gate.call("stepwise_lend", {**LOAN, "days": 1})
+        assert (told.status, told.code, len(gate.upstream.writes)) == ("unknown", "outcome_unknown", 3)
+
+
 def forgiving(*, looks: bool) -> Connector:
     """A connector that catches what it is told of its write, and either reads the book then or does not."""
     connector = Connector("forgiving", base_url="https://library.example", credential=CREDENTIAL)
