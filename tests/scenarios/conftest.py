@@ -6,6 +6,7 @@ import pytest
 
 from tests.living import Gate, Place, gate
 from tests.places import acme, furnished, place, shared_acme
+from tests.scenarios.asking import granting
 
 __all__ = ["acme", "furnished", "place", "shared_acme"]
 
@@ -15,3 +16,11 @@ def running(place: Place) -> Iterator[Gate]:
     """A gateway process over the place, under the policy that allows everything."""
     with gate(place) as started:
         yield started
+
+
+@pytest.fixture
+def asking(place: Place) -> Place:
+    """The place, with the connector that asks, and sessions."""
+    place.load("acme_ask", "ask", listen={"port": place.port, "sessions": True})
+    place.write_policy(granting())
+    return place
