@@ -87,7 +87,9 @@ def _id_of(message: Any) -> Id | None:
 
     What names no method may be an answer itself, to a question of ours that has the same id as a request of theirs.
     """
-    if not isinstance(message, dict) or "method" not in message or _is_answer(message):
+    if not isinstance(message, dict) or message.get("method") is None:
+        return None
+    if any(message.get(kind) is not None for kind in _ANSWERS):
         return None
     id = message.get("id")
     if not _is_id(id):
@@ -102,9 +104,11 @@ def _is_answer(message: dict[str, Any]) -> bool:
 
 def _drop_what_is_not_said(message: dict[str, Any]) -> None:
     """Whoever has one class for all messages sends a null for each kind that this one is not."""
-    for name in sorted(_ANSWERS & message.keys()):
-        if message[name] is None and ("method" in message or message.keys() >= _ANSWERS):
-            del message[name]
+    kinds = {"method", *_ANSWERS} & message.keys()
+    if len(kinds) > 1:
+        for kind in kinds:
+            if message[kind] is None:
+                del message[kind]
 
 
 def _is_id(id: Any) -> TypeGuard[Id]:

@@ -86,6 +86,10 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
         (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', None),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', None),
         (b'{"jsonrpc": "2.0", "id": null, "method": "ping", "error": null}', None),
+        (b'{"jsonrpc": "1.0", "id": 7, "method": "ping", "result": null, "error": null}', 7),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "result": null, "error": null, "params": {"x": NaN}}', 7),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": null, "result": null, "error": null}', None),
+        (b'{"jsonrpc": "2.0", "id": 7, "method": null, "result": NaN}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "result": NaN}', None),
         (b'{"jsonrpc": "2.0", "id": 7}', None),
         (b'{"jsonrpc": "2.0", "id": 7, "method": "ping", "result": {}}', None),
@@ -115,6 +119,7 @@ def test_an_id_is_told_only_where_it_is_beyond_doubt(body: bytes, id: str | int 
         b'{"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "What?"}}',
         b'{"jsonrpc": "2.0", "id": 1, "result": {}}',
         b'{"jsonrpc": "2.0", "id": 1, "result": {}, "error": null}',
+        b'{"jsonrpc": "2.0", "id": 1, "method": null, "params": null, "result": {}, "error": null}',
         b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": null, "result": null, "error": null}',
     ],
 )
