@@ -93,7 +93,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if script.name.endswith(".sql") and int(script.name[:4]) > version:
             for statement in _statements(script.read_text(encoding="utf-8")):
                 connection.execute(statement)
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    # To a file that is up to date not even this is written: such a commit would copy the log that others write to.
+    if version < SCHEMA_VERSION:
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")
 
 

@@ -58,6 +58,17 @@ def test_what_an_older_holdgate_has_recorded_is_found_by_a_new_one(tmp_path: Pat
         assert store.look(lambda tx: tx.actions.may_be_repeat(call))
 
 
+def test_who_opens_a_database_that_others_work_on_writes_nothing_into_it(tmp_path: Path) -> None:
+    """I-6: `holdgate approvals` beside a busy gateway; a commit of its own would copy the log, see decision 0006."""
+    path = tmp_path / "holdgate.db"
+    with closing(SqliteStore(path, seal)) as busy:
+        busy.transact(lambda tx: tx.bodies.put("act", "outcome", b"x" * 8_000_000, keep_ms=None))
+        parts = (path, path.with_name("holdgate.db-wal"))
+        before = [part.stat().st_size for part in parts]
+        SqliteStore(path, seal).close()
+        assert [part.stat().st_size for part in parts] == before
+
+
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     """A database of a later Holdgate is refused with a remedy, is not touched, and is not kept open."""
     path = tmp_path / "holdgate.db"
