@@ -22,7 +22,7 @@ from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
 from gateway.lines import facts, later_facts
-from gateway.model import Action, Ended, Event, HoldState, Permit, State
+from gateway.model import Action, Decision, Ended, Event, HoldState, Permit, State, Verdict
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy
 from gateway.recall import Lapsed, recall
@@ -229,6 +229,9 @@ class Reconciler:
 
     async def _send_again(self, row: ActionRow, action: Action) -> None:
         await self._store.write(lambda tx: tx.actions.try_again(row.id, tx.now + _backoff(row.tries)))
+        decision = self._policy.current.decide(await self._pipeline.inquiry(action, row.received_at))
+        if not await self._store.read(lambda tx: _still_allowed(tx, row, decision)):
+            return
         permit = await self._admission.retake(row, action)
         if permit is not None:
             await self._executor.run(action, permit)
@@ -275,6 +278,16 @@ def _still_deduplicated(tx: Transaction, row: ActionRow, action: Action) -> bool
     if action.tool.connector.idempotency_header is None or row.tries >= _MAX_TRIES:
         return False
     return tx.now - _intents(tx, row)[0] < _KEYS_ARE_REMEMBERED_MS
+
+
+def _still_allowed(tx: Transaction, row: ActionRow, decision: Decision) -> bool:
+    """Whether policy lets it out today: nobody knows that it left before (semantics.md S17, V-3)."""
+    if decision.verdict is not Verdict.HOLD:
+        return decision.verdict is Verdict.ALLOW
+    hold, terms = tx.holds.get(row.id), decision.approval
+    if hold is None or hold.state is not HoldState.CONSUMED or terms is None:
+        return False
+    return holds.satisfied(terms, holds.eligible_approvers(tx, row, hold, terms))
 
 
 def _backoff(tries: int) -> int:

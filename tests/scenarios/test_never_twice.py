@@ -12,7 +12,7 @@ from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, House, house, run
-from tests.living import REFUND, ROOT, TENANT, Answer, Place, held
+from tests.living import REFUND, ROOT, TENANT, Answer, Place, held, policy
 
 TASK = "a-task-of-the-hosts"
 TRIES = 3
@@ -104,6 +104,58 @@ def test_a_stop_holds_for_a_sending_again(place: Place, acme: Acme) -> None:
             gateway.clock.turn(60)
             await gateway.sweep()
             assert (await gateway.ended(first["action_id"]))["status"] == "done"
+        assert effects(acme) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "tightened",
+    [policy({"keyed_pay_back": {"max": {"cents": 100}}}), held("keyed_pay_back")],
+    ids=["denied", "on approval"],
+)
+def test_what_policy_allows_no_more_is_not_sent_again(place: Place, acme: Acme, tightened: str) -> None:
+    """I-8, S17, V-3: who stopped a gateway and tightened its policy is not surprised by a write of before."""
+    acme.fault("drop_before", method="POST", times=TRIES)
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await gateway.call("keyed_pay_back", REFUND)
+            assert (first["status"], effects(acme)) == ("unknown", 0)
+            gateway.clock.turn(3)
+        place.write_policy(tightened)
+        async with house(place, gateway.clock) as gateway:
+            await gateway.sweep()
+            assert await gateway.state(first["action_id"]) is State.UNKNOWN
+            assert effects(acme) == 0
+            place.write_policy(policy())
+            gateway.app.policy.reload_if_changed()
+            gateway.clock.turn(60)
+            await gateway.sweep()
+            assert (await gateway.ended(first["action_id"]))["status"] == "done", "and it was only put off"
+        assert effects(acme) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("approvers", [1, 2])
+def test_what_was_approved_is_sent_again_while_that_is_enough(place: Place, acme: Acme, approvers: int) -> None:
+    """I-8, H-4, V-3: a spent approval covers its action until policy asks for more people than have approved it."""
+    place.write_policy(held("keyed_pay_back"))
+    acme.fault("drop_after", method="POST", times=TRIES)
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            asked = await gateway.call("keyed_pay_back", REFUND)
+            await gateway.vote(asked["action_id"], "fay")
+            await gateway.sweep()
+            assert await gateway.state(asked["action_id"]) is State.UNKNOWN
+            before = len(acme.mutating())
+            place.write_policy(held("keyed_pay_back", count=approvers))
+            gateway.app.policy.reload_if_changed()
+            gateway.clock.turn(3)
+            await gateway.sweep()
+            assert (len(acme.mutating()) > before) == (approvers == 1)
         assert effects(acme) == 1
 
     run(scenario)

@@ -114,7 +114,7 @@ def test_no_repeat_passes_for_a_new_call(connection: Connection, rows: list[dict
         ({"task": TASKS[2]}, [False, False, False]),
         ({"mode": "preview"}, [False, False, False]),
         ({"effect": "read"}, [False, False, False]),
-        ({"principal": "clerk"}, [False, False, False]),
+        ({"principal": "clerk", "key_digest": KEYS[0], "state": "unknown"}, [False, False, False]),
         ({"tenant": "another", "key_digest": KEYS[0], "state": "unknown"}, [False, False, False]),
         ({"tool": "billing_other", "key_digest": KEYS[0], "twin": TWINS[2]}, [False, False, False]),
     ],
