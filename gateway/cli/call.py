@@ -17,13 +17,12 @@ import typer
 
 from gateway import __version__
 from gateway.cli.invocation import AsJson, Invocation
+from gateway.connect import KEY_ENV, TASK_ENV
 from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
     from gateway.settings import Home
 
-KEY_VARIABLE = "HOLDGATE_KEY"
-TASK_VARIABLE = "HOLDGATE_TASK"
 _REACH_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
 _WRONG_KEY = -31401
@@ -69,7 +68,7 @@ def call(
     controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}
     given = _given(arg or [], json_args)
     headers = {"Authorization": f"Bearer {_key(home, as_name)}"}
-    task = task or os.environ.get(TASK_VARIABLE)
+    task = task or os.environ.get(TASK_ENV)
     if task:
         headers["Holdgate-Task"] = task
     _reach(home.url)
@@ -136,7 +135,7 @@ def _typed(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
 def _key(home: Home, name: str | None) -> str:
     from gateway.cli.whoami import kept_key
 
-    given = os.environ.get(KEY_VARIABLE)
+    given = os.environ.get(KEY_ENV)
     return given.strip() if name is None and given else kept_key(home, name or "operator")
 
 
@@ -186,7 +185,7 @@ def _refused(error: Any, close: Sequence[str] = ()) -> str:
     """
     sentence = f"The gateway says: {str(error).rstrip('.')}."
     if error.error.code == _WRONG_KEY:
-        return f"{sentence} Choose a kept key with --as, or correct ${KEY_VARIABLE}; `holdgate keys ls` shows all."
+        return f"{sentence} Choose a kept key with --as, or correct ${KEY_ENV}; `holdgate keys ls` shows all."
     if error.error.code == _NO_SUCH_TOOL:
         meant = f" Did you mean {close[0]}?" if close else ""
         return (

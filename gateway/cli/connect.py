@@ -10,8 +10,6 @@ from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
 from gateway.connect import PLACES, UNATTENDED, Client, snippet
 from gateway.model import Kind
 
-KEY_VARIABLE = "HOLDGATE_KEY"
-
 _CODEX_NOTE = "Codex names its thread on every call, and that is the task."
 
 _UNATTENDED_NOTE = "Where nobody is there to be asked, start it so; Holdgate still decides on every call:"
@@ -34,7 +32,7 @@ def connect(
         name = as_name or the_only_kept(home, store, Kind.AGENT)
     kept_key(home, name)
     file = key_file(home, name)
-    text = snippet(client, home.url, KEY_VARIABLE, file)
+    text = snippet(client, home.url, file)
     if json_output:
         emit({"client": str(client), "principal": name, "url": home.url, "key_file": str(file), "text": text})
         return

@@ -20,7 +20,6 @@ from gateway.serve import serve_http
 from gateway.telemetry.logs import configure_logging
 
 DEFAULT_FOLDER: Final = Path("holdgate-demo")
-KEY_VARIABLE: Final = "HOLDGATE_KEY"
 
 _CLIENTS: Final = (
     ("claude", "Claude Code"),
@@ -66,7 +65,7 @@ def _welcome(console: Console, world: World, url: str) -> None:
     console.print("[bold]1. Connect an agent[/bold] (it becomes support-bot; paste what fits)\n")
     for client, title in _CLIENTS:
         console.print(f"  {title}", style="dim")
-        commands(snippet(client, url, KEY_VARIABLE, world.key_file(AGENT)))
+        commands(snippet(client, url, world.key_file(AGENT)))
     console.print("[bold]2. Ask it[/bold]\n")
     for what, prompt in _TO_TRY:
         console.print(f"  [dim]{what}:[/dim] {prompt}", soft_wrap=True)

@@ -198,12 +198,12 @@ def test_every_client_has_lines_and_only_scripts_are_given_the_key(tmp_path: Pat
     key_file = tmp_path / "a key"
     key_file.write_text("hg_secret\n")
     for client in Client:
-        lines = snippet(client, "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
+        lines = snippet(client, "http://127.0.0.1:8420/mcp", key_file)
         assert "http://127.0.0.1:8420/mcp" in lines
         assert ("hg_secret" in lines) == (client == "json")
-    assert f"'{key_file}'" in snippet("claude", "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
+    assert f"'{key_file}'" in snippet("claude", "http://127.0.0.1:8420/mcp", key_file)
     with pytest.raises(HoldgateError, match="claude, codex"):
-        snippet("emacs", "http://127.0.0.1:8420/mcp", "HOLDGATE_KEY", key_file)
+        snippet("emacs", "http://127.0.0.1:8420/mcp", key_file)
 
 
 def _made(folder: Path) -> World:
