@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from vault.secret import Secret
 from vault.trouble import Trouble, found, seconds, text
 
-_log = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.vault")
 _LAST_ATTEMPT = 1.0
 """Seconds before a session's end from which it is not renewed any more, but replaced at the next read."""
 
@@ -190,7 +190,7 @@ class SignedIn:
                     await self.session(instead_of=session)  # which starts a keeper of its own
                     return
             except Trouble as trouble:
-                _log.warning("The vault session was not renewed: %s. %s", trouble.what, trouble.remedy)
+                log.warning("vault_session_not_renewed", extra={"why": trouble.what, "remedy": trouble.remedy})
             else:
                 self._session = session = renewed
 

@@ -31,7 +31,7 @@ from gateway.telemetry import metrics
 from gateway.telemetry.requests import asking, leasing
 from vault.secret import Secret
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.outbound")
 
 EngineFor: TypeAlias = Callable[[Connector], AiohttpEngine]
 

@@ -19,7 +19,7 @@ from gateway.testing.exchange import READS, Request, Response, parsed
 from gateway.testing.faults import Fault
 from gateway.testing.loopback import HOST, Act, Arrival, listening, reply
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.testing")
 
 PATIENCE: Final = 10.0
 """Seconds after which something that a test waits for counts as never coming."""

@@ -13,7 +13,7 @@ from gateway.tools.catalogue import UnknownTool
 from gateway.wire.exchange import Exchange
 from gateway.wire.results import call_result, spelled_call_result
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.wire")
 
 _TELLS_THE_END: Final = frozenset({Status.DONE, Status.PREVIEWED, Status.REPLAYED, Status.REFUSED, Status.FAILED})
 """What an answer says that counts as delivered: after any other, the outcome is still owed (semantics.md I-15)."""
@@ -100,7 +100,7 @@ class Calls:
 def _internal_error(tool: str) -> Outcome:
     """What the agent is told when the gateway itself broke: not that nothing happened, for that is not known."""
     action_id = new_id("act")
-    logger.exception("call failed inside the gateway", extra={"action_id": action_id, "tool": tool[:64]})
+    log.exception("internal_error", extra={"action": action_id, "tool": tool[:64]})
     code = CODES["internal_error"]
     message = "The gateway failed while it handled this call; whether it had an effect is not known."
     return Outcome(Status.UNKNOWN, action_id, code=code.name, message=message, next=code.next, retry=code.retry)

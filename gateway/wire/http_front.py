@@ -7,7 +7,6 @@ encoding, body cap, strict JSON, and only then the protocol. A call that fails h
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.errors import HoldgateError, LedgerUnavailable
+from gateway.errors import LedgerUnavailable
 from gateway.model import Principal
 from gateway.strict_json import MAX_BYTES
 from gateway.wire.delivery import Delivery
@@ -30,8 +29,6 @@ from gateway.wire.terms import encoded, unmet
 
 if TYPE_CHECKING:
     from gateway.wire.direct import Direct
-
-logger = logging.getLogger(__name__)
 
 _LISTEN: Final = "subscriptions/listen"
 _BODY_SECONDS: Final = 30.0
@@ -56,8 +53,6 @@ class FrontSettings:
     path: str = "/mcp"
     sessions: bool = False
     """Whether clients of the handshake era may open a session: then GET and DELETE pass, too."""
-    resource_metadata: str | None = None
-    """URL of the RFC 9728 document, named in every 401 (semantics.md A-1)."""
     failures: int = 20
     """Failed authentications per client address and minute."""
 
@@ -163,20 +158,15 @@ class HttpFront:
             return failure(429, "Too many failed authentications from this address.", retry_after=wait)
         scheme, _, token = fields.values.get("authorization", "").partition(" ")
         if not token:
-            return self._unauthorized("Send a credential as `Authorization: Bearer ...`.", "")
+            return _unauthorized("Send a credential as `Authorization: Bearer ...`.", "")
         try:
             principal = await self._authenticate(token.strip()) if scheme.lower() == "bearer" else None
         except LedgerUnavailable:
             return failure(503, "Credentials cannot be checked now; nothing was done.", retry_after=1)
         if principal is None:
             self._failures.record(address)
-            return self._unauthorized("The credential is not valid.", ', error="invalid_token"')
+            return _unauthorized("The credential is not valid.", ', error="invalid_token"')
         return principal
-
-    def _unauthorized(self, message: str, error: str) -> Answer:
-        metadata = self._settings.resource_metadata
-        challenge = 'Bearer realm="holdgate"' + error + (f', resource_metadata="{metadata}"' if metadata else "")
-        return failure(401, message, headers={"www-authenticate": challenge})
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, exchange: Exchange, body: bytes, *, standing: bool
@@ -198,13 +188,12 @@ class HttpFront:
             await self._record(watch.handed_over)
 
     async def _record(self, action_ids: list[str]) -> None:
-        if not action_ids:
-            return
-        try:
+        if action_ids:
             await self._delivered(action_ids)
-        except HoldgateError:
-            # Unrecorded means undelivered, and that only makes the next identical call answered from this one.
-            logger.exception("delivery of %d answers could not be recorded", len(action_ids))
+
+
+def _unauthorized(message: str, error: str) -> Answer:
+    return failure(401, message, headers={"www-authenticate": 'Bearer realm="holdgate"' + error})
 
 
 async def _body(fields: Fields, receive: Receive) -> bytes | Answer:

@@ -47,7 +47,7 @@ from gateway.wire.stdio_lines import WatchedLines, strict_lines
 from gateway.wire.subscriptions import Changing, Subscriptions
 from gateway.wire.telemetry import Telemetry
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.wire")
 
 
 class Gateway(Offering, Completing, Changing, Protocol):
@@ -74,7 +74,7 @@ class Gateway(Offering, Completing, Changing, Protocol):
         ...
 
     async def delivered(self, action_ids: Sequence[str]) -> None:
-        """The answers of these actions were handed over whole (semantics.md I-15)."""
+        """The answers of these actions were handed over whole (semantics.md I-15). Never fails."""
         ...
 
 
@@ -242,7 +242,7 @@ async def serve_stdio(
         async with stdio_server(cast("Any", lines_in), cast("Any", lines_out)) as (read_stream, write_stream):
             await server.run(read_stream, write_stream, server.create_initialization_options())
     except* BrokenPipeError:
-        logger.info("the client closed the pipe while it was being answered")
+        log.info("pipe_closed_by_client")
 
 
 def _server(face: _Face, kind: type[Server[Any]], state_key: bytes | None) -> Server[Any]:

@@ -26,7 +26,7 @@ from gateway.wire.context import Context, modern
 from gateway.wire.json_rpc import INTERNAL_ERROR, INVALID_PARAMS, NOT_DONE, NOT_FOUND
 from gateway.wire.results import error_of, input_required, prompt_result, read_result
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("holdgate.wire")
 
 _MAX_BEGUN: Final = 1_000
 
@@ -106,7 +106,7 @@ class ResourcesAndPrompts:
         except Refusal as refusal:
             raise MCPError(NOT_DONE, f"{refusal.code}: {refusal.message} {refusal.next}") from None
         except Exception:
-            logger.exception("completion failed", extra={"argument": argument.name[:64]})
+            log.exception("completion_broken", extra={"argument": argument.name[:64]})
             raise MCPError(INTERNAL_ERROR, "The gateway failed while it completed this argument.") from None
         values = {"values": found[:MAX_COMPLETIONS], "total": len(found), "hasMore": len(found) > MAX_COMPLETIONS}
         return {"resultType": "complete", "completion": values}

@@ -23,6 +23,9 @@ TITLES = [
 ]
 
 
+OURS = [path for package in ("gateway", "vault") for path in (ROOT / package).rglob("*.py")]
+
+
 def connect(settings: Path, acme: Acme, port: int) -> None:
     """What the page leaves to its reader: where the systems are. And a port that is free here."""
     written = yaml.safe_load(settings.read_text())
@@ -59,8 +62,8 @@ def test_no_section_with_commands_is_left_out() -> None:
 
 def told_to_operators() -> Iterator[str]:
     """Every event that the code logs at warning or above."""
-    for path in (ROOT / "gateway").rglob("*.py"):
-        if path.relative_to(ROOT / "gateway").parts[0] in ("testing", "demo"):
+    for path in OURS:
+        if path.relative_to(ROOT).parts[:2] in (("gateway", "testing"), ("gateway", "demo")):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
@@ -75,6 +78,18 @@ def test_every_event_of_the_log_is_explained() -> None:
     """An operator finds each event with what to do, and none that is never logged."""
     rows = re.findall(r"^\| (`[^|]+`) \|", PAGE.section("What the log says"), re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(set(told_to_operators()))
+
+
+def test_every_line_of_the_log_follows_its_level() -> None:
+    """`log_level` is the level of `holdgate`: each logger is one below it, and is called `log`, for the test above."""
+    astray = {
+        (path.name, ast.unparse(node))
+        for path in OURS
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and "logging.getLogger" in ast.unparse(node)
+        if not re.fullmatch(r"log = logging\.getLogger\('holdgate\.[a-z_]+'\)", ast.unparse(node))
+    }
+    assert astray == set()
 
 
 @pytest.mark.parametrize(("setting", "number"), [("drain_seconds", 20), ("keep_answers_hours", 72)])
