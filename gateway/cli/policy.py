@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,15 +12,21 @@ from gateway.errors import StartupError
 from gateway.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.policy.examples import ExampleResult
-    from gateway.settings import Home
     from gateway.tools.catalogue import Catalogue
+
+Files = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="FILE", help="Policies, or folders of them, in place of those that the settings name."),
+]
 
 app = typer.Typer(no_args_is_help=True, help="Check policies, and run their examples.")
 
 
 @app.command("check", short_help="Tell every problem of the policies.")
-def check(ctx: typer.Context, json_output: AsJson = False) -> None:
+def check(ctx: typer.Context, files: Files = None, json_output: AsJson = False) -> None:
     """Read the policies as the server does, and tell every problem with its file and line."""
     from gateway.cli.output import emit, say
     from gateway.policy import load
@@ -27,7 +34,7 @@ def check(ctx: typer.Context, json_output: AsJson = False) -> None:
     home = Invocation.of(ctx).home()
     catalogue = catalogue_of(home)
     try:
-        policy = load(home.policies, catalogue.tools)
+        policy = load(files or home.policies, catalogue.tools)
     except StartupError as wrong:
         if not json_output:
             raise
@@ -45,12 +52,12 @@ def check(ctx: typer.Context, json_output: AsJson = False) -> None:
 
 
 @app.command("test")
-def run_examples(ctx: typer.Context, json_output: AsJson = False) -> None:
+def run_examples(ctx: typer.Context, files: Files = None, json_output: AsJson = False) -> None:
     """Run the examples of all policies, and print each with its verdict."""
     from gateway.cli.output import emit, say
 
     home = Invocation.of(ctx).home()
-    results = _run(home, catalogue_of(home))
+    results = _run(files or home.policies, catalogue_of(home))
     failed = [result for result in results if not result.passed]
     if json_output:
         emit([_described(result) for result in results])
@@ -66,14 +73,14 @@ def run_examples(ctx: typer.Context, json_output: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _run(home: Home, catalogue: Catalogue) -> list[ExampleResult]:
+def _run(paths: Sequence[Path], catalogue: Catalogue) -> list[ExampleResult]:
     """Every example, failing ones too; anything else that is wrong is raised."""
     from gateway.documents import load
     from gateway.policy import Policy, examples
     from gateway.policy.check import check as check_terms
     from gateway.policy.document import PolicyDocument
 
-    files = [file for path in home.policies for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
+    files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
     documents = [load(file, PolicyDocument) for file in files]
     # "Not complete" leaves out the examples, which are told one by one here.
     check_terms(documents, catalogue.tools, complete=False)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import traceback
-from difflib import get_close_matches
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +32,7 @@ from gateway.cli import (
 from gateway.cli import resolve as resolving
 from gateway.cli.inert import inert
 from gateway.cli.invocation import Invocation
+from gateway.cli.mistyped import WrongUsage, in_our_words
 from gateway.errors import HoldgateError, StartupError
 
 
@@ -53,22 +52,13 @@ class Boundary(TyperGroup):
         """Run the verb."""
         try:
             return super().invoke(ctx)
-        except typer.BadParameter as wrong:
-            wrong.message = _in_our_words(wrong.message)
+        except WrongUsage as wrong:
+            wrong.message = in_our_words(wrong)
             raise
         except HoldgateError as failed:
             if ctx.params.get("debug"):
                 traceback.print_exc()
             raise typer.Exit(_told(failed)) from None
-
-
-def _in_our_words(said: str) -> str:
-    """Typer's sentence about a wrong value, without what pydantic puts before it; with the choice that was meant."""
-    said = said.removeprefix("Value error, ")
-    if not (choice := re.fullmatch(r"'(.*)' is not one of (.*)\.", said)):
-        return said
-    close = get_close_matches(choice[1].lower(), re.findall(r"'([^']*)'", choice[2]), n=1)
-    return f"{said} Did you mean '{close[0]}'?" if close else said
 
 
 def _told(failed: HoldgateError) -> ExitCode:

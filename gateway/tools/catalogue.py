@@ -188,7 +188,9 @@ def _imported(name: str, source: str) -> ModuleType:
 
 def _imported_file(file: Path) -> ModuleType:
     if not file.is_file():
-        raise StartupError(f"There is no connector file {file}.", remedy="Correct `connectors` in holdgate.yaml.")
+        raise StartupError(
+            f"There is no connector file {file}.", remedy="Correct its path, where you gave it or under `connectors`."
+        )
     # Two folders may hold files of one name, so the module's name carries its path.
     name = f"holdgate_connector_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, file)

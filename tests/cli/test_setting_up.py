@@ -192,6 +192,20 @@ def test_a_broken_policy_is_told_with_its_line(home: Path, holdgate: Holdgate) -
     assert {"file": str(file), "line": 18} == {name: problems[0][name] for name in ("file", "line")}
 
 
+def test_a_policy_is_tried_before_it_is_in_force(home: Path, holdgate: Holdgate, tmp_path: Path) -> None:
+    """policy check and policy test take files and folders in place of the settings' own, which they leave alone."""
+    draft = tmp_path / "drafts" / "draft.yaml"
+    draft.parent.mkdir()
+    draft.write_text((home / "policies" / "operators.yaml").read_text().replace("billing_refund: hold", "x: hold"))
+    for given in (draft, draft.parent):
+        assert f"{draft}:18: No tool is named x." in holdgate("policy", "check", str(given)).err
+    own = home / "policies" / "operators.yaml"
+    assert "Sound: 1 policy," in holdgate("policy", "check", str(own)).out
+    assert {result["file"] for result in holdgate("policy", "test", str(own), "--json").json} == {str(own)}
+    assert "cannot be read" in one_sentence(holdgate("policy", "check", str(tmp_path / "nothing.yaml")), 3)
+    assert holdgate("policy", "check").code == 0
+
+
 def test_a_failing_example_fails_policy_test(home: Path, holdgate: Holdgate) -> None:
     """policy test prints every example and exits 1 when one does not hold."""
     file = home / "policies" / "operators.yaml"
