@@ -49,7 +49,8 @@ class Floods:
     def begin(self, call: Call, refusal: Refusal, facts: dict[str, Any]) -> None:
         """A refusal has its line, which says `facts`; the like of it need none."""
         if refusal.code == "rate_limited":
-            self._floods.setdefault(_key(call, refusal), _Flood(facts, self._store.now()))
+            of_any_task = {**facts, "task": None, "task_source": None}
+            self._floods.setdefault(_key(call, refusal), _Flood(of_any_task, self._store.now()))
 
     async def tell(self, *, all_of_them: bool = False) -> None:
         """Write down how many there were, where they have gone on for long enough; where there were none, it is over.

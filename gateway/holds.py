@@ -75,6 +75,17 @@ def objection(row: ActionRow, requester: Principal | None, voter: Principal, ter
     return None
 
 
+def deciders(tx: Transaction, row: ActionRow, terms: ApprovalTerms) -> list[str]:
+    """Whose vote on this hold would count now, by name: those who may decide, and have a key that opens something."""
+    requester = tx.people.get(row.tenant, row.principal)
+    with_keys = {key.principal for key in tx.people.keys(row.tenant) if key.usable(tx.now)}
+    return [
+        person.id
+        for person, enabled in tx.people.all(row.tenant)
+        if enabled and person.id in with_keys and objection(row, requester, person, terms) is None
+    ]
+
+
 def satisfied(terms: ApprovalTerms, approvers: Iterable[Principal]) -> bool:
     """Whether distinct humans can fill every seat of every factor: a bipartite matching."""
     seats = [frozenset(factor.groups) for factor in terms.factors for _ in range(factor.count)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gateway.keyring import Keyring
 from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
@@ -65,17 +67,18 @@ class Identifier:
         scope = (principal.tenant, principal.id, task.id, tool.name, tool.schema_hash)
         return Key(self._keyring.claim("derived", *scope, resolved.spelled), "derived")
 
+    def task_so_far(self, call: Call) -> Task | None:
+        """The task of a call that goes no further; None: its client names none, and none is open."""
+        named = self._named(call)
+        if named is not None:
+            return named
+        known = self._implicit.get((call.principal.tenant, call.principal.id))
+        return known[0] if known is not None and self._store.now() - known[1] < self._idle_ms else None
+
     async def _task(self, call: Call) -> Task:
-        carried, principal = call.carried, call.principal
-        for text, source in (
-            (carried.meta_task, "meta"),
-            (carried.header_task, "header"),
-            (carried.thread, "client_thread"),
-            (carried.session, "session"),
-        ):
-            if text:
-                return Task(self._keyring.pseudonym(principal.tenant, f"{principal.id}/{source}/{text}"), source)
-        scope, now = (principal.tenant, principal.id), self._store.now()
+        if (named := self._named(call)) is not None:
+            return named
+        scope, now = (call.principal.tenant, call.principal.id), self._store.now()
         known = self._implicit.get(scope)
         if known is None or now - known[1] >= self._idle_ms:
             task = await self._store.write(lambda tx: tx.tasks.implicit(*scope, self._idle_ms))
@@ -84,7 +87,33 @@ class Identifier:
         self._implicit[scope] = (task, now)
         return task
 
+    def _named(self, call: Call) -> Task | None:
+        carried, principal = call.carried, call.principal
+        for text, source in (
+            (carried.meta_task, "meta"),
+            (carried.header_task, "header"),
+            (carried.thread, "client_thread"),
+            (carried.session, "session"),
+        ):
+            if text:
+                return Task(_pseudonym(self._keyring, principal, source, text), source)
+        return None
+
     def _fingerprint(self, resolved: Resolved) -> bytes:
         """What makes two calls the same (I-5); keyed, for it stands on the ledger, and arguments can be guessed."""
         tool = resolved.tool
         return self._keyring.claim("fingerprint", tool.name, tool.schema_hash, resolved.mode, resolved.spelled)
+
+
+def tasks_named(keyring: Keyring, principals: Iterable[Principal], name: str) -> frozenset[str]:
+    """The ids under which a task of this name may stand on the ledger: each of `principals` has its own (I-16)."""
+    return frozenset(
+        _pseudonym(keyring, principal, source, name)
+        for principal in principals
+        for source in ("meta", "header", "client_thread", "session")
+    )
+
+
+def _pseudonym(keyring: Keyring, principal: Principal, source: str, name: str) -> str:
+    """The id of a task that a client named: a pseudonym, for what it is called may be somebody's business."""
+    return keyring.pseudonym(principal.tenant, f"{principal.id}/{source}/{name}")

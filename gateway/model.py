@@ -280,6 +280,11 @@ class ApprovalTerms:
     execute_within: int = 900
     """Seconds an approval may wait for its execution."""
 
+    @property
+    def needs(self) -> str:
+        """Whose votes it takes, in words."""
+        return " and ".join(f"{factor.count} of {' or '.join(factor.groups)}" for factor in self.factors)
+
 
 @statically_frozen
 class Rate:

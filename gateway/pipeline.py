@@ -235,7 +235,7 @@ class Pipeline:
         metrics.refused(known, refusal.code)
         if (told_with := self._floods.join(call, refusal, known)) is not None:
             return replies.refused(refusal, told_with)
-        action_id = new_id("act")
+        action_id, task = new_id("act"), self._identifier.task_so_far(call)
         facts = {
             "action": action_id,
             "tenant": call.principal.tenant,
@@ -243,6 +243,8 @@ class Pipeline:
             "api_key": call.principal.key_id,
             "tool": known,
             "mode": str(Mode.PREVIEW) if call.carried.preview else None,
+            "task": task.id if task is not None else None,
+            "task_source": task.source if task is not None else None,
             "code": refusal.code,
             "rules": list(refusal.rules) or None,
             "policy": self._policy.current.hash,

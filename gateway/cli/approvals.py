@@ -191,6 +191,15 @@ def _vote(
     if not result.accepted:
         if json_output:
             raise typer.Exit(1)
-        raise HoldgateError(result.message)
+        raise HoldgateError(result.message + _who_else(card, voter))
     if not json_output:
         say(result.message)
+
+
+def _who_else(card: Card, voter: Principal) -> str:
+    """For somebody whose word does not count: whose does."""
+    from gateway.model import HoldState
+
+    if card.hold.state is not HoldState.PENDING or voter.id in card.deciders:
+        return ""
+    return f" These can decide: {', '.join(card.deciders)}." if card.deciders else " Nobody who has a key can decide."

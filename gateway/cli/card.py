@@ -30,6 +30,8 @@ class Card:
     terms: ApprovalTerms
     votes: tuple[VoteRow, ...]
     owner: str | None
+    deciders: tuple[str, ...]
+    """Whose vote would count now."""
     arguments: dict[str, Any]
     context: dict[str, Any]
     rules: tuple[str, ...]
@@ -45,8 +47,8 @@ def read_card(tx: Transaction, keyring: Keyring, id: str) -> Card:
     import json
 
     from gateway.bodies import opened
-    from gateway.holds import terms_from_json
-    from gateway.model import Event
+    from gateway.holds import deciders, terms_from_json
+    from gateway.model import Event, HoldState
 
     row, hold = tx.actions.get(id), tx.holds.get(id)
     arguments = opened(tx, keyring, id, "arguments")
@@ -54,12 +56,14 @@ def read_card(tx: Transaction, keyring: Keyring, id: str) -> Card:
         raise HoldgateError(f"The arguments of {id} are no longer kept, so it cannot be shown or approved.")
     asked = next(tx.ledger.lines(action=id, event=Event.HOLD_CREATED, limit=1), None)
     requester = tx.people.get(row.tenant, row.principal)
+    terms = terms_from_json(hold.terms)
     return Card(
         row,
         hold,
-        terms_from_json(hold.terms),
+        terms,
         tuple(tx.holds.votes(id)),
         requester.owner if requester else None,
+        tuple(deciders(tx, row, terms)) if hold.state is HoldState.PENDING else (),
         arguments,
         opened(tx, keyring, id, "context") or {},
         tuple(json.loads(asked.text).get("rules", ())) if asked else (),
@@ -95,6 +99,7 @@ def as_json(card: Card, masked: frozenset[str]) -> dict[str, Any]:
         "expires_at": moment(card.hold.expires_at),
         "rules": list(card.rules),
         "needs": [{"from": list(factor.groups), "count": factor.count} for factor in card.terms.factors],
+        "deciders": list(card.deciders),
         "votes": [{"voter": vote.voter, "verdict": vote.verdict, "note": vote.note} for vote in card.votes],
         "arguments": {name: MASK if name in masked else value for name, value in card.arguments.items()},
         "diff": [_masked(change, masked) for change in card.context.get("diff") or ()],
@@ -134,10 +139,11 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
     line("on behalf of", card.row.on_behalf_of or "nobody it named")
     line("task", f"{card.row.task} ({card.row.task_source})")
     line("held by", " ".join(card.rules) or "policy")
-    line("needs", " and ".join(f"{factor.count} of {', '.join(factor.groups)}" for factor in card.terms.factors))
+    line("needs", card.terms.needs)
     for vote in card.votes:
         line("vote", f"{vote.verdict} by {vote.voter}" + (f": {vote.note}" if vote.note else ""))
     if card.hold.state is HoldState.PENDING:
+        line("can decide", ", ".join(card.deciders) or "nobody who has a key now")
         line("expires", f"{moment(card.hold.expires_at)} ({time_left(card.hold.expires_at - card.now)} left)")
     head("Arguments")
     for name, value in facts["arguments"].items():

@@ -13,10 +13,13 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of, opened_store
 from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
+from gateway.model import ApprovalTerms, Kind, Role
 from gateway.private import open_to_others
 from gateway.wording import counted
 
 if TYPE_CHECKING:
+    from gateway.policy import Policy
+    from gateway.policy.document import PolicyDocument
     from gateway.settings import Home
 
 _LEAST_FREE = 100 * 1024 * 1024
@@ -158,6 +161,49 @@ def _policies(home: Home) -> Iterator[Finding]:
         return
     policy = load(home.policies, tools)
     yield Finding("policies", "ok", f"{counted(len(policy.documents), 'policy', 'policies')}; every example holds.")
+    yield from _approvers(home, policy)
+
+
+def _approvers(home: Home, policy: Policy) -> Iterator[Finding]:
+    """Whether there is somebody to decide about what policies hold: else agents wait, and find nobody."""
+    from gateway.holds import satisfied
+
+    askers: dict[ApprovalTerms, list[str]] = {}
+    for document in policy.documents:
+        for terms in _asked_for(document.value):
+            askers.setdefault(ApprovalTerms(terms.factors), []).append(document.value.policy)
+    if not askers:
+        return
+    with opened_store(home) as store:
+        now = store.now()
+        people = store.look(lambda tx: tx.people.all(home.settings.tenant))
+        keys = store.look(lambda tx: tx.people.keys(home.settings.tenant))
+    with_keys = {key.principal for key in keys if key.usable(now)}
+    approvers = [
+        person
+        for person, enabled in people
+        if enabled and person.id in with_keys and person.kind is Kind.HUMAN and Role.APPROVER in person.roles
+    ]
+    unmet = {terms: by for terms, by in askers.items() if not satisfied(terms, approvers)}
+    for terms, by in unmet.items():
+        wanted = {group for factor in terms.factors for group in factor.groups}
+        able = ", ".join(person.id for person in approvers if person.groups & wanted) or "nobody"
+        yield Finding(
+            "approvers",
+            "warn",
+            f"What {' and '.join(dict.fromkeys(by))} holds needs {terms.needs}; with an active key there is {able}.",
+            f"Run `holdgate keys create NAME --kind human --group {min(wanted)} --role approver`.",
+        )
+    if not unmet:
+        yield Finding("approvers", "ok", f"{counted(len(approvers), 'person', 'people')} to decide about held calls.")
+
+
+def _asked_for(policy: PolicyDocument) -> Iterator[ApprovalTerms]:
+    """Every approval that a policy may ask for."""
+    entries = (policy.terms(tool) for tool in policy.tools)
+    for asks in (policy, *entries, *policy.rules):
+        if asks is not None and asks.approval is not None:
+            yield asks.approval.terms()
 
 
 def _vault(home: Home) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,15 @@ from gateway.model import Event, LedgerLine
 from gateway.wording import counted
 
 if TYPE_CHECKING:
+    from gateway.settings import Home
+    from gateway.store.sqlite import SqliteStore
     from gateway.store.transaction import Transaction
 
 app = typer.Typer(no_args_is_help=True, help="Read the ledger, and verify it.")
 
 _LOOK_SECONDS = 0.25
+_AT_ONCE = 1_000
+"""Lines that are read, and held, at once."""
 _AGO = re.compile(r"^([1-9][0-9]{0,8})([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -62,10 +66,17 @@ def query(
     principal: Annotated[
         str | None, typer.Option("--principal", metavar="NAME", help="Lines about this principal.")
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Lines of this task.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", metavar="TASK", help="Lines of this task, by the name a client gave it or by its id."),
+    ] = None,
     event: Annotated[Event | None, typer.Option("--event", help="Lines of this event.", case_sensitive=False)] = None,
+    code: Annotated[str | None, typer.Option("--code", metavar="CODE", help="Lines with this code.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Such as `15m`, `24h`, `7d` ago, or an RFC 3339 time.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="Lines before this time, written like --since.")
     ] = None,
     json_output: AsJson = False,
 ) -> None:
@@ -73,16 +84,47 @@ def query(
     from gateway.cli.output import say
 
     home = Invocation.of(ctx).home()
+    tenant = home.settings.tenant
     with opened_store(home) as store:
-        start = 0 if since is None else _moment(since, store.now())
-        tenant, about = home.settings.tenant, event and str(event)
-        found = store.look(
-            lambda tx: list(tx.ledger.lines(tenant=tenant, tool=tool, principal=principal, task=task, event=about))
-        )
-    matching = [line for line in found if json.loads(line.text)["at"] >= start]
-    _print_lines(matching, json_output)
-    if not matching and not json_output:
+        now = store.now()
+        wanted: dict[str, Any] = {
+            "tenant": tenant,
+            "tool": tool,
+            "principal": principal,
+            "task": task and _tasks(home, store, task),
+            "event": event and str(event),
+            "code": code,
+            "since": None if since is None else _moment(since, now),
+            "until": None if until is None else _moment(until, now),
+        }
+        found = 0
+        for lines in _matching(store, wanted):
+            found += len(lines)
+            _print_lines(lines, json_output)
+    if not found and not json_output:
         say("No line matches.")
+
+
+def _matching(store: SqliteStore, wanted: dict[str, Any]) -> Iterator[list[LedgerLine]]:
+    """The lines, some at a time: an export of a long ledger neither fills the memory, nor holds the database."""
+
+    def look(tx: Transaction) -> list[LedgerLine]:
+        return list(tx.ledger.lines(after=after, limit=_AT_ONCE, **wanted))
+
+    after = 0
+    while lines := store.look(look):
+        yield lines
+        if len(lines) < _AT_ONCE:
+            return
+        after = lines[-1].seq
+
+
+def _tasks(home: Home, store: SqliteStore, name: str) -> list[str]:
+    """The ids of a task: what it was called by a client is on the ledger as a keyed hash alone."""
+    from gateway.identify import tasks_named
+
+    people = store.look(lambda tx: [person for person, _ in tx.people.all(home.settings.tenant)])
+    return [name, *tasks_named(keyring_of(home), people, name)]
 
 
 @app.command("show")
@@ -113,6 +155,47 @@ def show(
         emit({"action_id": id, "lines": lines} | ({"bodies": kept} if bodies else {}))
     else:
         print_story(id, lines, kept)
+
+
+@app.command("unknown", short_help="Show the writes whose outcome nobody knows.")
+def unknown(ctx: typer.Context, json_output: AsJson = False) -> None:
+    """Show the writes whose outcome nobody knows, oldest first, and who finds out."""
+    from gateway.cli.output import emit, moment, say, table
+
+    home = Invocation.of(ctx).home()
+
+    def look(tx: Transaction) -> list[dict[str, Any]]:
+        awaited = tx.actions.awaited()
+        return [
+            {
+                "action_id": row.id,
+                "tool": row.tool,
+                "principal": row.principal,
+                "task": row.task,
+                "called_at": moment(row.received_at),
+                "tried_again_at": moment(awaited.get(row.id)),
+            }
+            for row in tx.actions.unsettled()
+            if row.tenant == home.settings.tenant
+        ]
+
+    with opened_store(home) as store:
+        found = store.look(look)
+    if json_output:
+        emit(found)
+    elif not found:
+        say("No outcome is unknown.")
+    else:
+        columns = ("action_id", "tool", "principal", "called_at")
+        table(
+            (*columns, "who finds out"),
+            (
+                (*(row[name] for name in columns), f"the gateway, at {again}" if again else "an operator")
+                for row in found
+                for again in (row["tried_again_at"],)
+            ),
+        )
+        say("After a look into the system of record an operator settles one with `holdgate resolve`.")
 
 
 @app.command("verify")

@@ -13,12 +13,24 @@ _SAME_EACH_TIME = frozenset(
     {"api_key", "credential", "effect", "fingerprint", "mode", "principal", "schema", "task", "task_source", "tool"}
 )
 _MOMENTS = frozenset({"expires", "expires_at"})
-_TELLING = ("tool", "principal", "state", "status", "code", "verdict", "change", "scope", "target", "by", "why")
+_TELLING = (
+    *("tool", "principal", "state", "status", "code", "times", "how", "verdict", "why"),
+    *("change", "credential", "scope", "target", "by", "because"),
+)
 
 
 def one_line(facts: dict[str, Any]) -> str:
     """A line of the ledger, short."""
-    words = [inert(facts[name], fold=80) for name in _TELLING if facts.get(name) is not None]
+    told = dict(facts)
+    if facts["event"] != "CONFIG":
+        told["credential"] = None
+    if facts.get("status") == facts.get("state"):
+        told["status"] = None
+    if facts.get("times"):
+        told["times"] = f"{counted(facts['times'], 'time')} more"
+    if facts.get("accepted") is False:
+        told["verdict"] = f"not accepted: {facts.get('verdict')}"
+    words = [inert(told[name], fold=80) for name in _TELLING if told.get(name) is not None]
     action = f" {facts['action']}" if "action" in facts else ""
     return f"{facts['seq']:>6} {moment(facts['at'])} {facts['event']:<12}{inert(action)} {' '.join(words)}"
 

@@ -190,7 +190,7 @@ def _held(granted: Decision, bitten: Sequence[Clause]) -> Decision:
         granted,
         verdict=Verdict.HOLD,
         code="approval_needed",
-        message=f"This call waits for approval by {_approvers(approval)}: {_because(bitten)}.",
+        message=f"This call waits for approval by {approval.needs}: {_because(bitten)}.",
         rules=_rules(bitten),
         approval=approval,
     )
@@ -225,7 +225,3 @@ def _combined(asked: Sequence[ApprovalTerms | None]) -> ApprovalTerms:
         expires=min(term.expires for term in terms),
         execute_within=min(term.execute_within for term in terms),
     )
-
-
-def _approvers(approval: ApprovalTerms) -> str:
-    return " and ".join(f"{factor.count} of {' or '.join(factor.groups)}" for factor in approval.factors)

@@ -241,6 +241,13 @@ class Actions:
         """Every action whose outcome is unknown."""
         return self._many(f"{_AMONG_OPEN} AND state = 'unknown' ORDER BY received_at", ())
 
+    def awaited(self) -> dict[str, int]:
+        """Of the unknown outcomes those that a gateway still finds out by itself, and when (ms) it tries next."""
+        rows = self._execute(
+            f"SELECT id, try_at FROM actions WHERE {OPEN} AND state = 'unknown' AND try_at IS NOT NULL"  # noqa: S608 - a constant
+        )
+        return {row["id"]: row["try_at"] for row in rows}
+
     def unknown(self) -> tuple[int, int]:
         """How many outcomes are unknown, and when the oldest of those calls was received (0: there is none)."""
         row = self._execute(

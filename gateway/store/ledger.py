@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gateway import canonical
@@ -18,7 +19,10 @@ GENESIS = "0" * 64
 WRITER = "main"
 """One database file is one chain: BEGIN IMMEDIATE puts every process in line (docs/decisions/0003-one-chain.md)."""
 
-_SEARCHABLE = ("action", "principal", "tool", "task", "event", "tenant")
+_SEARCHABLE = {name: name for name in ("action", "principal", "tool", "task", "event", "tenant")} | {
+    "code": "json_extract(text, '$.code')"
+}
+"""What lines may be searched by, and how each is found in a line."""
 
 
 class Ledger:
@@ -96,25 +100,41 @@ class Ledger:
         return (row["seq"], row["hash"], row["mac"]) if row else None
 
     def lines(
-        self, *, after: int = 0, newest_first: bool = False, limit: int | None = None, **match: str | None
+        self,
+        *,
+        after: int = 0,
+        since: int | None = None,
+        until: int | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+        **match: str | Collection[str] | None,
     ) -> Iterator[LedgerLine]:
         """Lines in order of their sequence numbers.
 
         Args:
             after: only lines with a larger sequence number.
+            since: only lines of this time (ms) or later.
+            until: only lines before this time (ms).
             limit: at most so many.
-            match: exact values of action, principal, tool, task, event or tenant.
+            match: values of what is searchable: one, or several of which any will do.
         """
         wanted = {name: value for name, value in match.items() if value is not None}
-        unknown = set(wanted) - set(_SEARCHABLE)
+        unknown = wanted.keys() - _SEARCHABLE
         if unknown:
             raise ValueError(f"not searchable: {sorted(unknown)}")
-        where = " AND ".join(["seq > :after", *(f"{name} = :{name}" for name in wanted)])
+        conditions = [
+            "seq > :after",
+            *([] if since is None else ["at >= :since"]),
+            *([] if until is None else ["at < :until"]),
+            *(_is(name, value) for name, value in wanted.items()),
+        ]
+        values = {name: value if isinstance(value, str) else json.dumps(list(value)) for name, value in wanted.items()}
+        where = " AND ".join(conditions)
         order = "DESC" if newest_first else "ASC"
         sql = f"SELECT seq, hash, text FROM ledger WHERE {where} ORDER BY seq {order}"  # noqa: S608 - names are from _SEARCHABLE
         if limit is not None:
             sql += f" LIMIT {int(limit)}"
-        for row in self._execute(sql, {"after": after, **wanted}):
+        for row in self._execute(sql, {"after": after, "since": since, "until": until, **values}):
             yield LedgerLine(row["seq"], row["hash"], row["text"])
 
     def counted(self, *, after: int, upto: int) -> dict[str, int]:
@@ -138,3 +158,10 @@ class Ledger:
         """(size, time in ms) of the newest checkpoint; (0, 0) when there is none."""
         row = self._execute("SELECT size, made_at FROM checkpoints ORDER BY size DESC LIMIT 1").fetchone()
         return (row["size"], row["made_at"]) if row else (0, 0)
+
+
+def _is(name: str, value: str | Collection[str]) -> str:
+    found = _SEARCHABLE[name]
+    if isinstance(value, str):
+        return f"{found} = :{name}"
+    return f"{found} IN (SELECT value FROM json_each(:{name}))"  # noqa: S608 - names are from _SEARCHABLE

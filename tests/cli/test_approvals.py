@@ -95,6 +95,17 @@ def test_a_party_to_the_call_and_a_stranger_cannot_approve(before_acme: Holdgate
     ]
 
 
+def test_who_may_not_decide_is_told_who_can(before_acme: Holdgate, asked: str) -> None:
+    """The card names whose word would count now, and so does the refusal of another's; the ledger says it was none."""
+    assert before_acme("approvals", "show", asked, "--json").json["deciders"] == ["fay", "finn"]
+    assert "can decide     fay, finn" in before_acme("approvals", "show", asked).out
+    told = before_acme("approvals", "deny", asked, "--as", "olga").err
+    assert told.endswith("nobody approves their own. These can decide: fay, finn.\n")
+    assert "olga not accepted: deny olga is a party" in before_acme("ledger", "tail").out
+    before_acme("keys", "disable", "finn")
+    assert before_acme("approvals", "show", asked, "--json").json["deciders"] == ["fay"]
+
+
 def test_a_vote_counts_for_the_digest_that_was_shown(before_acme: Holdgate, asked: str) -> None:
     """A script echoes the digest it showed; another one is refused, the right one counts (H-1)."""
     digest = before_acme("approvals", "show", asked, "--json").json["digest"]

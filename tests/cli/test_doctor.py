@@ -114,3 +114,21 @@ def test_a_disabled_principal_counts_for_nobody(holdgate: Holdgate) -> None:
     assert found["stdio"]["verdict"] == "warn"
     assert "holdgate keys enable support-agent" in found["stdio"]["remedy"]
     assert "holdgate keys enable support-agent" in holdgate.program("serve", "--stdio").err
+
+
+def test_holds_that_nobody_could_decide_show_before_an_agent_waits(holdgate: Holdgate) -> None:
+    """A policy that asks for people who are not there, or have no key, is a warning that says whom to let in (H-5)."""
+
+    def approvers() -> tuple[str, str]:
+        (found,) = (finding for finding in holdgate("doctor", "--json").json if finding["check"] == "approvers")
+        return found["verdict"], found["message"]
+
+    verdict, message = approvers()
+    assert verdict == "warn"
+    assert message.endswith("holds needs 1 of finance; with an active key there is nobody.")
+    holdgate("keys", "create", "clerk", "--kind", "human", "--group", "finance")
+    assert approvers()[0] == "warn"
+    made = holdgate("keys", "create", "fiona", "--kind", "human", "--group", "finance", "--role", "approver")
+    assert approvers() == ("ok", "1 person to decide about held calls.")
+    holdgate("keys", "revoke", made.out.split("_")[1])
+    assert approvers()[0] == "warn"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.cli.invocation import opened_store
+from gateway.model import Event
+from gateway.settings import Home
 from tests.acme import Acme
 from tests.cli.command import Ended, Holdgate, one_sentence
 from tests.living import Place
@@ -86,6 +90,57 @@ def test_lines_are_found_by_tool_principal_event_and_time(gateway: Holdgate) -> 
     assert gateway("ledger", "query", "--since", "2099-01-01T00:00:00Z", "--json").jsons == []
     assert gateway("ledger", "query", "--since", "2099-01-01T00:00:00Z").out == "No line matches.\n"
     assert gateway("ledger", "tail", "-n", "1", "--json").jsons[0]["seq"] == found[-1]["seq"]
+
+
+def test_a_task_is_found_by_what_its_client_called_it(gateway: Holdgate) -> None:
+    """The ledger holds a keyed hash of the name; whoever has the gateway's key finds it by the name (L-5, I-16)."""
+    seen = [gateway(*LOOK, "--task", name).json["action_id"] for name in ("tic_2001", "tic_2002")]
+    for name, action in zip(("tic_2001", "tic_2002"), seen, strict=True):
+        lines = gateway("ledger", "query", "--task", name, "--json").jsons
+        assert [(line["event"], line["action"]) for line in lines] == [("INTENT", action), ("OUTCOME", action)]
+        assert name not in str(lines)
+    assert gateway("call", "crm_update_customer", "--as", "bot", "--arg", "customer=x", "--task", "tic_2001").code == 1
+    assert gateway("ledger", "query", "--task", "tic_2001", "--event", "REFUSED", "--json").jsons
+    assert gateway("ledger", "query", "--task", "tic_2001", "--principal", "fay").out == "No line matches.\n"
+
+
+def test_refusals_are_found_by_their_code_and_lines_up_to_a_moment(gateway: Holdgate) -> None:
+    """--code tells one kind of refusal from the others; --since and --until are a stretch of time, the end left out."""
+    assert gateway("call", "crm_update_customer", "--as", "bot", "--arg", "customer=nobody").code == 1
+    (refused,) = gateway("ledger", "query", "--code", "invalid_arguments", "--json").jsons
+    assert (refused["event"], refused["principal"]) == ("REFUSED", "bot")
+    assert gateway("ledger", "query", "--code", "not_permitted").out == "No line matches.\n"
+    moment = datetime.fromtimestamp(refused["at"] / 1000, UTC).isoformat()
+    before = gateway("ledger", "query", "--until", moment, "--json").jsons
+    after = gateway("ledger", "query", "--since", moment, "--json").jsons
+    assert after[0] == refused
+    assert [line["seq"] for line in before + after] == list(range(1, len(before + after) + 1))
+    assert "no time" in one_sentence(gateway("ledger", "query", "--until", "noon"), 1)
+
+
+def test_a_long_ledger_is_told_whole_and_in_order(home: Path, holdgate: Holdgate) -> None:
+    """However many lines match, each is told once."""
+    with opened_store(Home(home / "holdgate.yaml")) as store:
+        store.transact(lambda tx: [tx.ledger.append(Event.CONFIG, tenant="default", policy="x") for _ in range(2_100)])
+    told = [line["seq"] for line in holdgate("ledger", "query", "--event", "CONFIG", "--json").jsons]
+    assert told == list(range(told[0], told[0] + 2_100))
+
+
+def test_what_nobody_knows_is_listed_with_who_finds_out(gateway: Holdgate, acme: Acme) -> None:
+    """`ledger unknown` names each write without a known outcome, until somebody has settled it (I-7, I-11)."""
+    assert gateway("ledger", "unknown").out == "No outcome is unknown.\n"
+    gateway("keys", "create", "operator", "--kind", "human", "--role", "operator", "--keep")
+    acme.fault("drop_before", method="POST", times=1)
+    refund = ("call", "plain_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=700", "--json")
+    action = gateway(*refund).json["action_id"]
+    (open_one,) = gateway("ledger", "unknown", "--json").json
+    assert (open_one["action_id"], open_one["tool"], open_one["principal"]) == (action, "plain_refund", "bot")
+    assert open_one["tried_again_at"] is None
+    assert "an operator" in gateway("ledger", "unknown").out
+    assert gateway("resolve", action, "--happened", "no", "--because", "Not in Acme's books.").code == 0
+    assert gateway("ledger", "unknown", "--json").json == []
+    assert "failed" in gateway("ledger", "query", "--event", "RECONCILE").out
+    assert "operator" in gateway("ledger", "query", "--event", "RECONCILE").out
 
 
 def test_an_operator_settles_what_nobody_could_find_out(gateway: Holdgate, acme: Acme) -> None:
