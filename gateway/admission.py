@@ -82,7 +82,7 @@ class Admission:
         verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, told))
         if isinstance(verdict, Refusal):
             raise verdict
-        if isinstance(verdict, Permit) and action.mode is Mode.RUN:
+        if decision.charges and isinstance(verdict, Permit) and action.mode is Mode.RUN and metrics.on():
             await self._tell_budgets(action, decision)
         return verdict
 
@@ -115,7 +115,7 @@ class Admission:
             The permit, or None when somebody else consumed the approval, or it is no longer enough (S15, S19).
         """
         permit = await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
-        if permit is not None:
+        if decision.charges and permit is not None and metrics.on():
             await self._tell_budgets(action, decision)
         return permit
 
@@ -284,8 +284,6 @@ class Admission:
 
     async def _tell_budgets(self, action: Action, decision: Decision) -> None:
         """Measure what is used of the budgets that were charged: once it is committed, for the work may run twice."""
-        if not (metrics.on() and decision.charges):
-            return
         tenant = action.principal.tenant
         try:
             used = await self._store.read(lambda tx: [tx.budgets.used(tenant, charge) for charge in decision.charges])

@@ -52,7 +52,7 @@ class Committer:
             tx = Transaction(self._connection, self._clock(), self._sealer)
             for job in batch:
                 job.result = job.work(tx)
-            tx.ledger.seal()
+            tx.seal()
         except Exception:  # noqa: BLE001 - whatever it is, it shows again when the batch runs again
             self._leave()
             return False
@@ -70,7 +70,7 @@ class Committer:
             tx = Transaction(self._connection, self._clock(), self._sealer)
             for job in batch:
                 self._run_alone(job, tx)
-            tx.ledger.seal()
+            tx.seal()
         except Exception as broken:  # noqa: BLE001 - whatever it is, the transaction ends, or all others wait for it
             self._abandon(batch, broken)
         else:
@@ -83,9 +83,11 @@ class Committer:
         head = tx.ledger.unsealed
         try:
             job.result = job.work(tx)
+            tx.insert_waiting()
         except sqlite3.Error:
             raise
         except Exception as error:
+            tx.drop_waiting()
             execute("ROLLBACK TO work")
             tx.ledger.unsealed = head
             if not isinstance(error, HoldgateError):

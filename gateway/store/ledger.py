@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import canonical
 from gateway.errors import LedgerUnavailable
 from gateway.model import Event, LedgerLine
+from gateway.store.rows import Rows
 
 if TYPE_CHECKING:
     from gateway.store.transaction import ChainSealer, Connection
@@ -33,6 +34,7 @@ class Ledger:
         self._now = now
         self._sealer = sealer
         self._found: tuple[int, str] | None = None
+        self.waiting = Rows(connection, "INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)")
         self.unsealed: tuple[int, str] | None = None
         """Sequence number and hash of the last line that this transaction wrote; what is undone sets it back."""
 
@@ -52,7 +54,7 @@ class Ledger:
         raw = canonical.dumps(line)
         digest = hashlib.sha256(raw).hexdigest()
         text = raw.decode()
-        self._execute("INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)", (seq + 1, digest, text))
+        self.waiting.add((seq + 1, digest, text))
         self.unsealed = seq + 1, digest
         return LedgerLine(seq + 1, digest, text)
 
@@ -134,11 +136,13 @@ class Ledger:
         sql = f"SELECT seq, hash, text FROM ledger WHERE {where} ORDER BY seq {order}"  # noqa: S608 - names are from _SEARCHABLE
         if limit is not None:
             sql += f" LIMIT {int(limit)}"
+        self.waiting.insert()
         for row in self._execute(sql, {"after": after, "since": since, "until": until, **values}):
             yield LedgerLine(row["seq"], row["hash"], row["text"])
 
     def counted(self, *, after: int, upto: int) -> dict[str, int]:
         """How many lines of each event there are beyond sequence number `after`, and up to `upto`."""
+        self.waiting.insert()
         rows = self._execute(
             "SELECT event, COUNT(*) AS lines FROM ledger WHERE seq > ? AND seq <= ? GROUP BY event", (after, upto)
         )

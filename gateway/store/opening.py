@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.errors import StartupError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _BUSY_MS = 5_000
 
 

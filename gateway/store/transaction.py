@@ -31,6 +31,8 @@ class Connection(Protocol):
 
     def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
 
+    def executemany(self, sql: str, parameters: Any, /) -> Any: ...
+
 
 class Transaction:
     """One transaction: its time, and the verbs of each noun."""
@@ -40,6 +42,21 @@ class Transaction:
         """Milliseconds since the epoch, one value for the whole transaction."""
         self._connection = connection
         self._sealer = sealer
+
+    def insert_waiting(self) -> None:
+        """Insert the rows that were left to be inserted together."""
+        self.bodies.waiting.insert()
+        self.ledger.waiting.insert()
+
+    def drop_waiting(self) -> None:
+        """Leave them out: the work that brought them is undone."""
+        self.bodies.waiting.drop()
+        self.ledger.waiting.drop()
+
+    def seal(self) -> None:
+        """The last thing before a commit: insert what waits, and put the seal under the ledger's new head."""
+        self.insert_waiting()
+        self.ledger.seal()
 
     @cached_property
     def actions(self) -> Actions:

@@ -85,7 +85,7 @@ def test_what_time_does_walks_through_no_table_that_only_grows(store: SqliteStor
             tx.actions.unknown(),
             tx.actions.due(),
             tx.actions.forget(0),
-            tx.bodies.expire(),
+            tx.bodies.expire(0),
             tx.holds.approved(),
             tx.holds.overdue(),
             tx.holds.waiting(),
