@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.model import Task, new_id
+from gateway.store.readings import Readings
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Connection
@@ -19,6 +20,8 @@ class Tasks:
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
         self._now = now
+        self._opened = Readings[int | None]()
+        """When tasks were opened that were seen a moment ago."""
 
     def implicit(self, tenant: str, principal: str, idle_ms: int) -> Task:
         """The open implicit task of a principal, or a new one after an idle gap. Written down either way."""
@@ -36,12 +39,10 @@ class Tasks:
 
         Written down once a second at most: how long a task has been silent is asked in minutes.
         """
-        known = self._execute(
-            "SELECT opened_at FROM tasks WHERE tenant = ? AND principal = ? AND id = ? AND seen_at > ?",
-            (tenant, principal, task.id, self._now - _EXACT_MS),
-        ).fetchone()
-        if known:
-            return int(known["opened_at"])
+        lately = self._opened.get((tenant, principal, task.id), lambda: self._seen_lately(tenant, principal, task.id))
+        if lately is not None:
+            return lately
+        self._opened.written()
         row = self._execute(
             "INSERT INTO tasks (tenant, principal, id, source, opened_at, seen_at)"
             " VALUES (:tenant, :principal, :id, :source, :now, :now)"
@@ -49,3 +50,10 @@ class Tasks:
             {"tenant": tenant, "principal": principal, "id": task.id, "source": task.source, "now": self._now},
         ).fetchone()
         return int(row["opened_at"])
+
+    def _seen_lately(self, tenant: str, principal: str, id: str) -> int | None:
+        row = self._execute(
+            "SELECT opened_at FROM tasks WHERE tenant = ? AND principal = ? AND id = ? AND seen_at > ?",
+            (tenant, principal, id, self._now - _EXACT_MS),
+        ).fetchone()
+        return int(row["opened_at"]) if row else None

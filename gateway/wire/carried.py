@@ -68,6 +68,8 @@ def _key(value: Any) -> str | None:
 
 
 def _line(value: Any) -> str | None:
+    if value is None:
+        return None  # as nearly all of it is, in each call
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     text = str(value)[:_MAX_CLAIM]
