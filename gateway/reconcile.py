@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from gateway import holds
+from gateway import holds, retention
 from gateway.admission import Admission
 from gateway.connector import Found
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
@@ -27,7 +27,7 @@ from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy
 from gateway.recall import Lapsed, recall
 from gateway.settle import Settlement, did_not_happen
-from gateway.store.actions import ROUND, ActionRow, is_write
+from gateway.store.actions import ActionRow, is_write
 from gateway.store.holds import HoldRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
@@ -45,9 +45,6 @@ _MAX_TRIES = 6
 _BACKOFF_MS = 2_000
 _KEYS_ARE_REMEMBERED_MS = 12 * 3_600_000
 """How long after its first use an upstream is trusted to know an idempotency key; common ones keep it for a day."""
-_ROUNDS = 10
-"""Rounds of forgetting at most, each time: as many actions as a busy gateway makes meanwhile, and approvals wait."""
-_TOMBSTONES_MS = 90 * 86_400_000
 _ORPHANED_WRITE = Ended(State.UNKNOWN, "outcome_unknown", "It was sent, and no answer came back.")
 _ORPHANED_READ = Ended(State.FAILED, "upstream_failed", "The gateway stopped before the answer came.")
 
@@ -116,22 +113,11 @@ class Reconciler:
         for row in await self._store.read(lambda tx: tx.actions.due()):
             if not self._may_still_be_sending(row):
                 self._executor.own(row.id, self._find_out(row))
-        await self._forget()
+        await retention.forget(self._store, keep_bodies=self._keep_bodies)
         await self._floods.tell()
         note = await self._store.sweep(self._checkpointer.make)
         if note is not None:
             self._checkpointer.publish(note)
-
-    async def _forget(self) -> None:
-        """What was kept for long enough (semantics.md I-13), in rounds, so that no call waits long for one."""
-        forgotten = (
-            lambda tx: tx.bodies.expire(tx.now - self._keep_bodies),
-            lambda tx: tx.actions.forget(tx.now - _TOMBSTONES_MS),
-        )
-        for some in forgotten:
-            for _ in range(_ROUNDS):
-                if await self._store.sweep(some) < ROUND:
-                    break
 
     async def execute_approved(self) -> None:
         """Run what humans have approved (semantics.md H-10)."""

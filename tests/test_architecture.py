@@ -55,6 +55,7 @@ FLAT_ROOMS = {
             "follow_up",
             "recall",
             "reconcile",
+            "retention",
         ),
         "updates",
     ),
