@@ -126,6 +126,13 @@ def test_each_look_finds_what_it_is_for(connection: Connection, row: dict[str, A
     assert may_be >= any(finds)
 
 
+def test_of_several_lost_answers_the_newest_is_given(connection: Connection) -> None:
+    """I-15: what the agent would have been told last, had it been there."""
+    _, (_, lost, _) = looked(connection, [LOST, {**LOST, "key_digest": b"a third"}], REPEAT)
+    assert lost is not None
+    assert lost.id == "act_1"
+
+
 def test_what_a_call_is_compared_with_is_found_by_digest_alone(connection: sqlite3.Connection) -> None:
     """I-4: never among all that its principal has ever done, which may be millions of actions."""
     asked: list[str] = []
