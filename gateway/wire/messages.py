@@ -10,6 +10,7 @@ which argument it is. They are read exactly, and no other value ever stands in f
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic_core import to_json
@@ -20,6 +21,14 @@ from gateway.wire.json_rpc import INVALID_REQUEST, PARSE_ERROR
 _CALL: Final = "tools/call"
 _ANSWERS: Final = frozenset(("result", "error"))
 """What makes a message an answer."""
+
+ENDS: Final = 512
+"""Bytes of both ends of a message that is too long, in which its id is looked for."""
+
+_SCALAR: Final = rb'"\w+"\s*:\s*(?:"[^"\\]*"|-?[0-9]+)'
+_BEGUN: Final = re.compile(rb"\s*\{\s*((?:%b\s*,\s*)*)" % _SCALAR)
+_ENDED: Final = re.compile(rb"((?:,\s*%b\s*)*)\}\s*\Z" % _SCALAR)
+"""Members of the outermost object: in JSON nothing else is behind its first brace, or before its last one."""
 
 Id: TypeAlias = str | int
 
@@ -64,6 +73,18 @@ def read(body: bytes) -> dict[str, Any]:
         why = "A message is a request or an answer, and not both." if "method" in message else "`method` is missing."
         raise _invalid(message, why)
     return message
+
+
+def too_long(begun: bytes, ended: bytes) -> BadMessage:
+    """The refusal of a message of which no more is at hand than how it began and how it ended.
+
+    Some clients write the id before all that may be long, some behind it.
+    """
+    first, last = _BEGUN.match(begun[:ENDS]), _ENDED.search(ended[-ENDS:])
+    members = re.findall(_SCALAR, first[1] + last[1]) if first and last else []
+    return BadMessage(
+        PARSE_ERROR, f"The message is larger than {MAX_BYTES} bytes.", _id_of(_guessed(b"{%b}" % b",".join(members)))
+    )
 
 
 def _value(body: bytes) -> Any:

@@ -16,7 +16,7 @@ from typing import Final, TextIO
 import anyio.to_thread
 
 from gateway.strict_json import MAX_BYTES
-from gateway.wire.messages import BadMessage, read
+from gateway.wire.messages import ENDS, BadMessage, read, too_long
 
 Refuse = Callable[[BadMessage], Awaitable[None]]
 """Tells the client which rule a line broke."""
@@ -33,14 +33,18 @@ async def strict_lines(descriptor: int, refuse: Refuse) -> AsyncIterator[str]:
     """
     lines = _Lines(descriptor)
     while line := await lines.read(_LONGEST):
-        part = line
+        part, ended = line, line[-ENDS:]
         while len(part) == _LONGEST and not part.endswith(b"\n"):
             part = await lines.read(_LONGEST)
+            ended = (ended + part)[-ENDS:]
         if len(line) < _LONGEST and not line.strip():
             continue
+        # One end only: who took off more would find a message within the limit in a line that is cut off.
+        message = line.removesuffix(b"\n").removesuffix(b"\r")
         try:
-            # One end only: who took off more would find a message within the limit in a line that is cut off.
-            read(line.removesuffix(b"\n").removesuffix(b"\r"))
+            if len(message) > MAX_BYTES:
+                raise too_long(message, ended)
+            read(message)
         except BadMessage as bad:
             await refuse(bad)
         else:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.strict_json import MAX_BYTES, MAX_DIGITS, MAX_INTEGER, MAX_NODES
 from gateway.wire.json_rpc import PARSE_ERROR
-from gateway.wire.messages import BadMessage, read
+from gateway.wire.messages import ENDS, BadMessage, read, too_long
 
 IDS = st.integers(-MAX_INTEGER, MAX_INTEGER) | st.text()
 LARGE = st.integers(MAX_INTEGER + 1, 10 ** (MAX_DIGITS - 1)) | st.integers(1 - 10 ** (MAX_DIGITS - 1), -MAX_INTEGER - 1)
@@ -109,6 +109,38 @@ def test_nowhere_else_is_a_large_integer_let_in(large: int) -> None:
 def test_an_id_is_told_only_where_it_is_beyond_doubt(body: bytes, id: str | int | None) -> None:
     """I-5: none is guessed; nor is one that an answer names, for the client may have a request of that id under way."""
     assert refused(body).id == id
+
+
+@given(IDS, st.text(), st.booleans(), st.booleans())
+def test_of_a_message_that_is_too_long_both_ends_are_enough(
+    id: str | int, text: str, first: bool, spaced: bool
+) -> None:
+    """I-5: whoever waits for it is told, wherever the id stands, and whatever its arguments look like."""
+    named, rest = {"id": id}, {"method": "ping", "params": {"id": 3, "x": text, "y": {"method": "x", "id": 4}}}
+    whole = {"jsonrpc": "2.0", **named, **rest} if first else {**rest, "jsonrpc": "2.0", **named}
+    body = json.dumps(whole, separators=(", ", ": ") if spaced else (",", ":")).encode() + b"\r\n"
+    told = too_long(body, body).id
+    assert told == id or ("\\" in json.dumps(id) and told is None) or len(json.dumps(id)) > ENDS // 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"x":"', b'"}}'),
+        (b'{"result":{"x":"', b'"},"jsonrpc":"2.0","id":7}'),
+        (b'{"method":"ping","params":{"x":"', b'","id":7}}'),
+        (b'{"method":"ping","params":{"x":"', rb'","jsonrpc":"2.0\",\"id\":7}'),
+        (b'{"method":"ping","params":[{"x":"', b'"},{"id":7}]}'),
+        (b'{"method":"ping","id":7,"params":{"x":"', b'"},"id":7}'),
+        (b'{"method":"ping","params":{"x":"', b'"},"jsonrpc":"2.0","id":7'),
+        (b'{"id":7,"params":{"x":"', b'"}}'),
+        (b'[{"id":7,"method":"ping","params":{"x":"', b'"}}]'),
+        (b'{"id":7' + b"0" * 600 + b',"method":"ping","params":{"x":"', b'"}}'),
+    ],
+)
+def test_no_id_is_read_into_a_message_that_is_too_long(begun: bytes, ended: bytes) -> None:
+    """I-5: an answer's, one within its arguments, one that is said twice, and one of an array are not its own."""
+    assert too_long(begun, ended).id is None
 
 
 @pytest.mark.parametrize(

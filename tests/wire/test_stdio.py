@@ -48,7 +48,7 @@ async def test_stdio_serves_both_eras_as_the_configured_principal(era: str) -> N
 async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None:
     """I-5: each gets a JSON-RPC error, with the id of the request if it is one; the next request is served."""
     ping = b'{"jsonrpc": "2.0", "id": 9, "method": "ping"}'
-    bad: list[tuple[bytes, int | None, int]] = [
+    bad: list[tuple[bytes, int | str | None, int]] = [
         (b'{"jsonrpc": "2.0", "id": 1, "id": 2, "method": "ping"}', None, -32700),
         (b'{"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "x", "arguments": NaN}}', 3, -32700),
         (b'{"jsonrpc": "2.0", "id": 4, "method": "ping", "params": []}', 4, -32600),
@@ -59,6 +59,8 @@ async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None
         (b" " * (MAX_BYTES + 2) + ping, None, -32700),
         (b'"' + b" " * 3 * MAX_BYTES + ping, None, -32700),
         (ping + b"\r" * MAX_BYTES + b"what is skipped", None, -32700),
+        (b'{"jsonrpc":"2.0","id":5,"method":"ping","params":{"x":"' + b"x" * 2 * MAX_BYTES + b'"}}', 5, -32700),
+        (b'{"method":"ping","params":{"x":"' + b"x" * MAX_BYTES + b'"},"jsonrpc":"2.0","id":"six"}', "six", -32700),
     ]
     command = [sys.executable, "-m", "tests.shop"]
     async with await anyio.open_process(command, stderr=None) as process:
