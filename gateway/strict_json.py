@@ -71,14 +71,11 @@ def loads(body: bytes) -> Any:
 def loads_with_large_integers(body: bytes) -> Any:
     """The value of what `loads` refused as a `LargeInteger`, for who bounds it by itself; every other rule holds.
 
-    Where a double is wanted, such an integer becomes the nearest one, as any other does. A text that is too large to be
-    read twice is refused again.
+    Where a double is wanted, such an integer becomes the nearest one, as any other does.
 
     Raises:
         BadJson: naming the first rule that was broken.
     """
-    if len(body) > _SMALL:
-        raise LargeInteger(_LARGE_INTEGER)
     return _exactly(body, _large_integer)
 
 
