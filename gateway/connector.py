@@ -149,6 +149,7 @@ class Connector:
         spend: str | None = None,
         currency: str | None = None,
         settles_after: float = 5.0,
+        deduplicated: bool = True,
         sensitive: tuple[str, ...] = (),
         changes: tuple[str, ...] = (),
     ) -> Callable[[RunFunction], Tool]:
@@ -156,6 +157,7 @@ class Connector:
 
         Args:
             spend: the integer argument that is money, in minor units; `currency` names it, e.g. `USD`.
+            deduplicated: False where the upstream does not honour the `idempotency_header`, which is not sent then.
             changes: the resources that are others after it, e.g. `crm://customers/{customer}`, whose variables are
                 arguments of this tool. Clients that have asked are then told so, if they may read them.
         """
@@ -168,6 +170,7 @@ class Connector:
             spend=spend,
             currency=currency,
             settles_after=settles_after,
+            deduplicated=deduplicated,
             sensitive=frozenset(sensitive),
             changes=tuple(map(Address, changes)),
         )

@@ -278,7 +278,7 @@ def _unknown(upstream: OpenUpstream, message: str) -> Ended:
 
 def can_be_told(tool: Tool) -> bool:
     """Whether the gateway can find out by itself how an unknown write ended."""
-    return tool.looker is not None or tool.connector.idempotency_header is not None
+    return tool.looker is not None or tool.idempotency_header is not None
 
 
 def _shown(preview: Preview) -> Shown:

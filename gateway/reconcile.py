@@ -274,7 +274,7 @@ def _intents(tx: Transaction, row: ActionRow) -> list[int]:
 
 def _still_deduplicated(tx: Transaction, row: ActionRow, action: Action) -> bool:
     """Whether sending it again is safe: under a key that the upstream honours, and has not forgotten by now."""
-    if action.tool.connector.idempotency_header is None or row.tries >= _MAX_TRIES:
+    if action.tool.idempotency_header is None or row.tries >= _MAX_TRIES:
         return False
     return tx.now - _intents(tx, row)[0] < _KEYS_ARE_REMEMBERED_MS
 

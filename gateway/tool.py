@@ -182,6 +182,8 @@ class Tool:
     currency: str | None = None
     settles_after: float = 5.0
     """Seconds after which a lookup that finds nothing is definite."""
+    deduplicated: bool = True
+    """Whether the upstream honours its connector's `idempotency_header` for this write."""
     talks: bool = False
     """Whether it takes its caller as a third parameter."""
     asks: bool = False
@@ -207,6 +209,11 @@ class Tool:
     def writes(self) -> bool:
         """Whether it changes the system of record."""
         return self.effect is Effect.WRITE
+
+    @property
+    def idempotency_header(self) -> str | None:
+        """The header by which the upstream makes this write once; None: it would make it again (semantics.md I-8)."""
+        return self.connector.idempotency_header if self.deduplicated else None
 
     def preview(self, function: PreviewFunction) -> PreviewFunction:
         """Declare how to show what this write would do, with reads only."""

@@ -166,17 +166,17 @@ class _Passage:
         file: bool,
     ) -> Template:
         key = None
-        if number is not None and self._connector.idempotency_header is not None:
+        if number is not None and self._tool.idempotency_header is not None:
             # A second write of the same action is another write, so it cannot have the first one's key.
             name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
-            key = (self._connector.idempotency_header, name)
+            key = (self._tool.idempotency_header, name)
         try:
             return template_of(method, path, query=query, body=body, if_match=if_match, key=key, file=file)
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 
     def _repeatable(self, template: Template) -> Callable[[UpstreamError], bool]:
-        keyed = template.mutates and self._connector.idempotency_header is not None
+        keyed = template.mutates and self._tool.idempotency_header is not None
 
         def repeatable(failure: UpstreamError) -> bool:
             match failure.code:

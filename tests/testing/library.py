@@ -14,6 +14,7 @@ LOAN = {"book": "b1", "days": 14}
 
 plain = Connector("plain", base_url="https://library.example/api", credential=CREDENTIAL)
 keyed = Connector("keyed", base_url="https://library.example", credential=CREDENTIAL, idempotency_header="Request-Id")
+partly = Connector("partly", base_url="https://library.example", credential=CREDENTIAL, idempotency_header="Request-Id")
 looked = Connector("looked", base_url="https://library.example", credential=CREDENTIAL, auth="X-Desk")
 hasty = Connector("hasty", base_url="https://library.example")
 
@@ -58,6 +59,9 @@ async def preview_lend(args: Loan, upstream: Upstream) -> Preview:
 for connector in (plain, keyed, looked):
     tool = connector.write(risk=Risk.MEDIUM, timeout=2.0, settles_after=1.0)(lend)
     tool.preview(preview_lend)
+
+
+partly.write(risk=Risk.MEDIUM, timeout=2.0, settles_after=1.0, deduplicated=False)(lend)
 
 
 @looked.tools["looked_lend"].lookup

@@ -12,7 +12,7 @@ from gateway.testing import (
     assert_preview_is_pure,
     assert_single_effect,
 )
-from tests.testing.library import LOAN, Library, hasty, keyed, looked, plain
+from tests.testing.library import LOAN, Library, hasty, keyed, looked, partly, plain
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +124,11 @@ async def test_a_credential_that_is_seen_is_caught(place: str) -> None:
             (gate.folder / "stray.txt").write_text(hidden)
         with pytest.raises(AssertionError, match=f"the credential is in the {'file' if place == 'ledger' else place}"):
             await assert_no_credential_seen(gate)
+
+
+async def test_a_write_that_the_upstream_does_not_deduplicate_is_sent_once() -> None:
+    """I-8: its connector's header is for other paths, so it does not go out with it, and nobody trusts in it."""
+    async with Harness(partly, upstream=Library()) as gate:
+        assert (await assert_single_effect(gate, "partly_lend", LOAN, answer_lost=True)).status == "unknown"
+        (sent,) = gate.upstream.writes
+        assert "request-id" not in sent.headers
