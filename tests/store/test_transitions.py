@@ -90,6 +90,7 @@ def test_what_was_put_off_is_not_looked_into_before(connection: sqlite3.Connecti
     def put_off(actions: Actions) -> tuple[int, int]:
         actions.try_again(CALL.id, 60_000)
         retake(actions)
+        assert not Actions(connection, 60_000).due(), "for it is under way"
         assert actions.settle(CALL.id, FENCE + 1, State.UNKNOWN, code="outcome_unknown", try_at=4_000)
         return len(Actions(connection, 59_999).due()), len(Actions(connection, 60_000).due())
 
