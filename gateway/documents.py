@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -28,8 +27,6 @@ class Document(Generic[Model]):
 
     value: Model
     path: Path
-    hash: str
-    """SHA-256 of the file's bytes, in hex."""
     tree: Any
     """The same content as plain JSON, before defaults."""
     lines: Mapping[Location, int]
@@ -73,4 +70,4 @@ def parse(content: bytes, model: type[Model], path: Path) -> Document[Model]:
         value = as_model(model, tree)
     except ValidationError as error:
         raise StartupError.together(explain(error, model, tree, reader.lines, str(path))) from error
-    return Document(value, path, sha256(content).hexdigest(), tree, reader.lines)
+    return Document(value, path, tree, reader.lines)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.testing.loopback import Act, Arrival, close, hang, listening, reply, reset, say, say_and_hang
+from gateway.testing.loopback import Act, Arrival, close, listening, reply, say
 
 __all__ = ["Act", "Arrival", "Wire", "close", "hang", "reply", "reset", "say", "say_and_hang", "wire"]
 
@@ -42,6 +44,29 @@ class Wire:
         self.arrivals.append(arrival)
         self.arrived.set()
         return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
+
+
+async def reset(writer: asyncio.StreamWriter) -> bool:
+    """Reset the connection without an answer."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    return False
+
+
+async def hang(writer: asyncio.StreamWriter) -> bool:
+    """Never answer."""
+    await asyncio.Event().wait()
+    return False
+
+
+def say_and_hang(raw: bytes) -> Act:
+    """These bytes, and then nothing."""
+
+    async def act(writer: asyncio.StreamWriter) -> bool:
+        writer.write(raw)
+        return await hang(writer)
+
+    return act
 
 
 @asynccontextmanager

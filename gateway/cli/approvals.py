@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gateway.cli.invocation import AsJson, AsName, Invocation, keyring_of, opened_store
+from gateway.cli.invocation import AsJson, AsName, ExitCode, Invocation, keyring_of, opened_store
 from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _vote(
         )
     if not result.accepted:
         if json_output:
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.REFUSED)
         raise HoldgateError(result.message + _who_else(card, voter))
     if not json_output:
         say(result.message)

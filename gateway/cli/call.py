@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import __version__
-from gateway.cli.invocation import AsJson, Invocation
+from gateway.cli.invocation import AsJson, ExitCode, Invocation
 from gateway.connect import KEY_ENV, TASK_ENV
 from gateway.errors import HoldgateError
 
@@ -79,7 +79,7 @@ def call(
     else:
         _print(envelope)
     if is_error:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:

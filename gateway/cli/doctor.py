@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from gateway.cli.invocation import AsJson, Invocation, catalogue_of, opened_store
+from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of, opened_store
 from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
 from gateway.model import ApprovalTerms, Kind, Role
 from gateway.private import open_to_others
@@ -50,7 +50,7 @@ def doctor(ctx: typer.Context, json_output: AsJson = False) -> None:
             if finding.remedy:
                 say(f"{'':<18} {finding.remedy}")
     if any(finding.verdict == "fail" for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _all(invocation: Invocation) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,15 @@ AsName = Annotated[
     str | None, typer.Option("--as", metavar="NAME", help="Act as this principal, with the key kept for it.")
 ]
 Because = Annotated[str, typer.Option("--because", metavar="TEXT", help="Why, for the ledger: one sentence.")]
+
+
+class ExitCode(IntEnum):
+    """What the shell learns: `USAGE` from Typer. `ledger verify` has its own, 0 to 4 (semantics.md L-7)."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    STARTUP = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.invocation import AsJson, Invocation, opened_store
+from gateway.cli.invocation import AsJson, ExitCode, Invocation, opened_store
 from gateway.errors import HoldgateError, StartupError
 from gateway.wording import counted
 
@@ -31,7 +31,7 @@ def lint(
     json_output: AsJson = False,
 ) -> None:
     """Tell what of the tools would break which client, and how. Exits 1 on an error: no server would start with it."""
-    from gateway.cli.output import emit
+    from gateway.cli.output import emit, problem_of
     from gateway.tools.rules import Severity
 
     try:
@@ -39,8 +39,8 @@ def lint(
     except StartupError as broken:
         if not json_output:
             raise
-        emit({"ok": False, "tools": 0, "findings": [], "problems": [_problem(one) for one in broken.problems]})
-        raise typer.Exit(3) from None
+        emit({"ok": False, "tools": 0, "findings": [], "problems": [problem_of(one) for one in broken.problems]})
+        raise typer.Exit(ExitCode.STARTUP) from None
     told = [*_of_tools(connectors), *([] if sources else _of_lists(Invocation.of(ctx).home(), connectors))]
     tools = sum(len(connector.tools) for connector in connectors)
     errors = sum(finding.rule.severity is Severity.ERROR for finding, _, _ in told)
@@ -49,25 +49,21 @@ def lint(
     else:
         _print(told, tools, errors)
     if errors:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _chosen(invocation: Invocation, sources: Sequence[str]) -> list[Connector]:
     """The connectors that are meant: files need no settings, names are looked for there first."""
     from gateway.equipment import named_connectors
-    from gateway.tools.catalogue import load_connectors
+    from gateway.tools.catalogue import is_path, load_connectors
 
     if not sources:
         return named_connectors(invocation.home())
     named: dict[str, Connector] = {}
-    if not all(_is_path(source) for source in sources) and invocation.config.exists():
+    if not all(is_path(source) for source in sources) and invocation.config.exists():
         named = {connector.name: connector for connector in named_connectors(invocation.home())}
     elsewhere = [source for source in sources if source not in named]
     return [*(named[source] for source in sources if source in named), *load_connectors(elsewhere, Path.cwd())]
-
-
-def _is_path(source: str) -> bool:
-    return source.endswith(".py") or "/" in source or source.startswith(".")
 
 
 def _of_tools(connectors: Sequence[Connector]) -> Iterator[Told]:
@@ -128,7 +124,3 @@ def _finding(finding: Finding, file: str | None, line: int | None) -> dict[str, 
         "file": file,
         "line": line,
     }
-
-
-def _problem(problem: StartupError) -> dict[str, Any]:
-    return {"file": problem.file, "line": problem.line, "message": problem.message, "remedy": problem.remedy or None}

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.inert import inert
+from gateway.errors import StartupError
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 """Seconds, and what so many are called."""
@@ -33,6 +34,11 @@ def emit(value: Any) -> None:
     """One JSON value on stdout. ASCII only, so that no character in it can act on a terminal."""
     sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
     sys.stdout.flush()
+
+
+def problem_of(error: StartupError) -> dict[str, Any]:
+    """One problem of a start, for programs."""
+    return {"file": error.file, "line": error.line, "message": error.message, "remedy": error.remedy or None}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

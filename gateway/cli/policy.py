@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.invocation import AsJson, Invocation, catalogue_of
+from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of
 from gateway.errors import StartupError
 from gateway.wording import counted
 
@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="Check policies, and run their exam
 @app.command("check", short_help="Tell every problem of the policies.")
 def check(ctx: typer.Context, files: Files = None, json_output: AsJson = False) -> None:
     """Read the policies as the server does, and tell every problem with its file and line."""
-    from gateway.cli.output import emit, say
+    from gateway.cli.output import emit, problem_of, say
     from gateway.policy import load
 
     home = Invocation.of(ctx).home()
@@ -38,12 +38,8 @@ def check(ctx: typer.Context, files: Files = None, json_output: AsJson = False) 
     except StartupError as wrong:
         if not json_output:
             raise
-        problems = [
-            {"file": problem.file, "line": problem.line, "message": problem.message, "remedy": problem.remedy or None}
-            for problem in wrong.problems
-        ]
-        emit({"ok": False, "hash": None, "problems": problems})
-        raise typer.Exit(3) from None
+        emit({"ok": False, "hash": None, "problems": [problem_of(one) for one in wrong.problems]})
+        raise typer.Exit(ExitCode.STARTUP) from None
     if json_output:
         emit({"ok": True, "hash": policy.hash, "problems": []})
     else:
@@ -70,7 +66,7 @@ def run_examples(ctx: typer.Context, files: Files = None, json_output: AsJson = 
                 say(f"     {result.problem.message}")
         say(f"Examples that hold: {len(results) - len(failed)} of {len(results)}.")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.REFUSED)
 
 
 def _run(paths: Sequence[Path], catalogue: Catalogue) -> list[ExampleResult]:
@@ -79,9 +75,9 @@ def _run(paths: Sequence[Path], catalogue: Catalogue) -> list[ExampleResult]:
     from gateway.policy import Policy, examples
     from gateway.policy.check import check as check_terms
     from gateway.policy.document import PolicyDocument
+    from gateway.policy.live import files_of
 
-    files = [file for path in paths for file in (sorted(path.glob("*.y*ml")) if path.is_dir() else [path])]
-    documents = [load(file, PolicyDocument) for file in files]
+    documents = [load(file, PolicyDocument) for path in paths for file in files_of(path)]
     # "Not complete" leaves out the examples, which are told one by one here.
     check_terms(documents, catalogue.tools, complete=False)
     policy = Policy(documents, catalogue.tools)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,18 +30,9 @@ from gateway.cli import (
 )
 from gateway.cli import resolve as resolving
 from gateway.cli.inert import inert
-from gateway.cli.invocation import Invocation
+from gateway.cli.invocation import ExitCode, Invocation
 from gateway.cli.mistyped import WrongUsage, in_our_words
 from gateway.errors import HoldgateError, StartupError
-
-
-class ExitCode(IntEnum):
-    """What the shell learns. `ledger verify` has its own, 0 to 4 (semantics.md L-7)."""
-
-    OK = 0
-    REFUSED = 1
-    USAGE = 2
-    STARTUP = 3
 
 
 class Boundary(TyperGroup):

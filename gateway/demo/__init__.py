@@ -1,0 +1,1 @@
+"""A sandbox company, a gateway before it, and the story of an agent that plays between them."""

@@ -14,7 +14,6 @@ from typing import Final, TypeAlias
 
 import httpx
 
-from gateway import strict_json
 from gateway.connector import JSON, Connector, Tool
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode, Permit
@@ -85,7 +84,7 @@ class Door:
 
 
 def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
-    return AiohttpEngine(base_of(connector), internal=connector.internal, max_body=strict_json.MAX_BYTES)
+    return AiohttpEngine(base_of(connector), internal=connector.internal)
 
 
 def _through(passage: _Passage) -> Ask:
@@ -284,7 +283,7 @@ class _Passage:
             return Answer(status, retry_after, None, flaw=str(response.body), broke_off=broke_off)
         clean, echoed = self._redactor.scrub_bytes(response.body)
         if echoed:
-            said = {"connector": self._connector.name, "tool": self._tool.name, "action_id": self._permit.action_id}
+            said = {"connector": self._connector.name, "tool": self._tool.name, "action": self._permit.action_id}
             log.warning("upstream_echoed_credential", extra=said)
         return Answer(status, retry_after, clean)
 

@@ -18,6 +18,7 @@ from yarl import URL
 
 from gateway.frozen import statically_frozen
 from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
+from gateway.strict_json import MAX_BYTES
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 """What the engine raises when no byte of the request can have left; after anything else, one may have."""
 
-MAX_BODY: Final = 2 * 1024 * 1024
 _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
@@ -73,7 +73,7 @@ class AiohttpEngine:
         base: str,
         *,
         internal: bool = False,
-        max_body: int = MAX_BODY,
+        max_body: int = MAX_BYTES,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
     ) -> None:

@@ -84,13 +84,17 @@ class LivePolicy:
         return Reload(before, self._current.hash)
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that one path of the settings means: itself, or those of a folder, in the order of their names."""
+    return sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+
+
 def _contents(paths: Sequence[Path]) -> dict[Path, bytes]:
     """The bytes of every policy file, read once, so that what is hashed is what is parsed."""
     contents: dict[Path, bytes] = {}
     problems: list[StartupError] = []
     for path in paths:
-        files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
-        for file in files:
+        for file in files_of(path):
             try:
                 contents[file] = file.read_bytes()
             except OSError as error:

@@ -7,9 +7,7 @@ requests as the gateway's engine sends them: a head, and a body of a declared le
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,29 +55,6 @@ def say(raw: bytes, *, keep: bool = False) -> Act:
 async def close(writer: asyncio.StreamWriter) -> bool:
     """Close without an answer."""
     return False
-
-
-async def reset(writer: asyncio.StreamWriter) -> bool:
-    """Reset the connection without an answer."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-    return False
-
-
-async def hang(writer: asyncio.StreamWriter) -> bool:
-    """Never answer."""
-    await asyncio.Event().wait()
-    return False
-
-
-def say_and_hang(raw: bytes) -> Act:
-    """These bytes, and then nothing."""
-
-    async def act(writer: asyncio.StreamWriter) -> bool:
-        writer.write(raw)
-        return await hang(writer)
-
-    return act
 
 
 @asynccontextmanager

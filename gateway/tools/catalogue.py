@@ -163,12 +163,17 @@ def load_connectors(sources: Sequence[str], base: Path) -> list[Connector]:
     return connectors
 
 
+def is_path(source: str) -> bool:
+    """Whether a source is a file or a folder, and not the name of a module or of a connector."""
+    return source.endswith(".py") or "/" in source or source.startswith(".")
+
+
 def _modules(source: str, base: Path) -> list[tuple[str, Callable[[], ModuleType]]]:
     """What a source stands for: each module's name in errors, and how to load it."""
     if source == ENTRY_POINTS:
         entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
         return [(name := f"entry point {entry.name}", partial(_imported, entry.module, name)) for entry in entries]
-    if source.endswith(".py") or "/" in source or source.startswith("."):
+    if is_path(source):
         path = (base / source).resolve()
         files = sorted(path.glob("[!_]*.py")) if path.is_dir() else [path]
         if not files:

@@ -1,6 +1,6 @@
 """The three tools the gateway itself offers: how an agent follows up on what it started (semantics.md H-9).
 
-Only their shapes live here. They have no connector and change no system of record; the pipeline answers them.
+Only their shapes live here. They have no connector and change no system of record; `follow_up` answers them.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ PUBLISHED: Final[dict[str, Published]] = {
             "get_action",
             "Look up an action",
             "Say how one of your own earlier calls stands: its status and, once there is one, its result. Call this "
-            "after an answer of held or unknown, instead of repeating the call; wait_seconds saves polling.",
+            "after an answer of held, running or unknown, instead of repeating the call; wait_seconds saves polling.",
             hints(reads_only=True, open_world=False),
             None,
         ),

@@ -16,12 +16,14 @@ from tests.misbehaving import Wire, reply, say, say_and_hang, wire
 pytestmark = pytest.mark.anyio
 
 LARGER_THAN_ANY_SOCKET_BUFFER = bytes(32 * 1024 * 1024)
+LONGEST = 2 * 1024 * 1024
+"""Bytes that an answer may have here: more than the connection holds ready."""
 
 
 @asynccontextmanager
 async def engine(upstream: Wire) -> AsyncIterator[AiohttpEngine]:
     """One for `upstream`."""
-    made = AiohttpEngine(f"http://127.0.0.1:{upstream.port}/v1", internal=True)
+    made = AiohttpEngine(f"http://127.0.0.1:{upstream.port}/v1", internal=True, max_body=LONGEST)
     try:
         yield made
     finally:
@@ -60,7 +62,7 @@ async def test_an_answer_may_end_with_its_connection() -> None:
 
 async def test_a_large_answer_comes_in_one_piece() -> None:
     """More of it than is read at once, and than the connection holds ready."""
-    body = b"x" * (2 * 1024 * 1024)
+    body = b"x" * LONGEST
     async with wire(reply(200, body)) as upstream, engine(upstream) as at:
         assert (await get(at)).body == body
         assert (await get(at)).body == body
@@ -69,7 +71,7 @@ async def test_a_large_answer_comes_in_one_piece() -> None:
 
 async def test_an_answer_that_announces_too_much_is_not_waited_for() -> None:
     """Its length is enough to refuse it; the rest of it cannot be taken for the next answer."""
-    announced = b"HTTP/1.1 200 OK\r\ncontent-length: 2097153\r\n\r\n"
+    announced = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (LONGEST + 1)
     async with wire(say_and_hang(announced), reply()) as upstream, engine(upstream) as at:
         assert isinstance((await get(at)).body, BodyRefused)
         assert (await get(at)).body == b"{}"
