@@ -38,13 +38,13 @@ def _copy(home: Home, folder: Path) -> int:
     """Copy it beside its place first, so that a folder of that name is a whole one. The lines that it has."""
     from gateway.store.opening import copy
 
-    scratch = folder.with_name(f".{folder.name}.unfinished")
     if folder.exists():
         raise StartupError(
             "There is something already, and a back-up overwrites nothing.",
             file=str(folder),
             remedy="Name a folder that does not exist yet.",
         )
+    scratch = folder.with_name(f".{folder.name}.unfinished")
     keyring_of(home)  # or the copy could never be opened
     database = home.database
     try:

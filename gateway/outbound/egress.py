@@ -76,7 +76,7 @@ def address_refusal(text: str, *, internal: bool) -> str | None:
         return "is not the address of one host"
     if any(address in network for network in _INSIDE):
         return None if internal else "is a private or loopback address"
-    if not address.is_global or address.is_reserved:
+    if not address.is_global:
         return "is not a public address"
     if isinstance(address, IPv6Address) and (address not in _GLOBAL_UNICAST or address in _DOCUMENTATION):
         return "is not a public address"

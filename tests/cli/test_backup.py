@@ -67,7 +67,8 @@ def test_a_backup_is_closed_to_others_before_a_key_is_in_it(before_acme: Holdgat
 
 def test_a_backup_overwrites_nothing_and_leaves_no_half(before_acme: Holdgate, place: Place, tmp_path: Path) -> None:
     """An existing folder, a place that cannot be written and a database that cannot be read are one sentence each."""
-    assert "overwrites nothing" in one_sentence(before_acme("backup", str(tmp_path)), 3)
+    for there in (str(tmp_path), ".", "/"):
+        assert "overwrites nothing" in one_sentence(before_acme("backup", there), 3)
     (tmp_path / "file").write_text("")
     assert "cannot be written" in one_sentence(before_acme("backup", str(tmp_path / "file" / "copy")), 3)
     place.home.database.write_bytes(b"no database" * 1000)
