@@ -35,8 +35,6 @@ from gateway.wire.sessions import Sessions
 BOT = Principal("acme", "bot", Kind.AGENT)
 CLERK = Principal("acme", "clerk", Kind.AGENT)
 TOKENS = {"token-of-the-bot": BOT, "token-of-the-clerk": CLERK}
-ERAS = ("legacy", "auto")
-"""The modes of the SDK's client: the handshake era, and the newest that the server speaks."""
 
 OUTCOMES: dict[str, Outcome] = {
     "done": Outcome(Status.DONE, "act_" + "1" * 32, data={"refund": "re_1", "note": None}),

@@ -8,17 +8,14 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx2
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
 from gateway.model import Event, State
 from tests.acme import Acme
 from tests.living import REFUND, Gate, Place, policy
+from tests.sdk import ERAS, sdk_client
 from tests.services import PATIENCE, eventually
-from tests.shop import ERAS
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -26,11 +23,7 @@ def test_a_repeat_is_recognised_across_eras(running: Gate, acme: Acme, era: Any)
     """I-4, F-8: the SDK's own client, in either era, and the bare wire are one caller: the repeat is not done again."""
 
     async def play() -> dict[str, Any]:
-        key = {"authorization": f"Bearer {running.place.keys['bot']}"}
-        async with (
-            httpx2.AsyncClient(headers=key, timeout=20) as http,
-            Client(streamable_http_client(running.url, http_client=http), mode=era) as client,
-        ):
+        async with sdk_client(running.url, running.place.keys["bot"], era) as client:
             names = {tool.name for tool in (await client.list_tools()).tools}
             assert {"plain_refund", "get_action", "cancel_action", "list_my_actions"} <= names
             result = await client.call_tool("plain_refund", REFUND)

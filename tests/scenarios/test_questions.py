@@ -10,7 +10,6 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.context import ClientRequestContext
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, TextContent
 
 from gateway.connector import Askable, Connector, Nothing, Output, Risk, Upstream
@@ -19,7 +18,7 @@ from tests.acme import API_KEY, Acme
 from tests.house import house, run
 from tests.living import ROOT, Place, gate, request
 from tests.scenarios.asking import ANSWERED, asked, granting, put, told
-from tests.shop import ERAS
+from tests.sdk import ERAS, sdk_client
 
 
 class Done(Output):
@@ -41,16 +40,8 @@ async def test_one_tool_asks_clients_of_both_eras(asking: Place, acme: Acme, era
         return CreateMessageResult(role="assistant", content=TextContent(text="Not much."), model="none")
 
     with gate(asking) as gateway:
-        sent = {"authorization": f"Bearer {asking.keys['bot']}"}
-        async with (
-            httpx2.AsyncClient(headers=sent, timeout=20, trust_env=False) as http,
-            Client(
-                streamable_http_client(gateway.url, http_client=http),
-                mode=era,
-                elicitation_callback=form,
-                sampling_callback=model,
-            ) as client,
-        ):
+        callbacks = {"elicitation_callback": form, "sampling_callback": model}
+        async with sdk_client(gateway.url, asking.keys["bot"], era, **callbacks) as client:
             one = (await client.call_tool("ask_invoice", {})).structured_content
             assert (one["status"], one["data"]["id"]) == ("done", "inv_1001")
             two = (await client.call_tool("ask_twice", {})).structured_content
@@ -154,15 +145,8 @@ async def test_where_nobody_can_be_asked_the_call_says_so(asking: Place, session
         raise AssertionError("nobody was to be asked")
 
     with gate(asking) as gateway:
-        sent = {"authorization": f"Bearer {asking.keys['bot']}"}
-        async with (
-            httpx2.AsyncClient(headers=sent, timeout=20, trust_env=False) as http,
-            Client(
-                streamable_http_client(gateway.url, http_client=http),
-                mode="legacy",
-                elicitation_callback=None if sessions else form,
-            ) as client,
-        ):
+        callback = None if sessions else form
+        async with sdk_client(gateway.url, asking.keys["bot"], "legacy", elicitation_callback=callback) as client:
             result = await client.call_tool("ask_invoice", {})
     assert result.is_error
     assert (result.structured_content["status"], result.structured_content["code"]) == ("failed", "cannot_ask")

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
 
 from tests.acme import API_KEY
 from tests.living import Gate, Place, gate, policy
-from tests.shop import ERAS
+from tests.sdk import ERAS, sdk_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 
@@ -37,11 +35,7 @@ async def connected(gateway: Gate, era: str, lines: Lines | None = None, *, as_:
         if isinstance(message, LoggingMessageNotification) and lines is not None:
             lines.append(message.params)
 
-    sent = {"authorization": f"Bearer {gateway.place.keys[as_]}"}
-    async with (
-        httpx2.AsyncClient(headers=sent, timeout=20, trust_env=False) as http,
-        Client(streamable_http_client(gateway.url, http_client=http), mode=era, message_handler=hear) as client,
-    ):
+    async with sdk_client(gateway.url, gateway.place.keys[as_], era, message_handler=hear) as client:
         yield client
 
 

@@ -8,15 +8,14 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import httpx2
 import pytest
 from mcp import Client, MCPError
-from mcp.client.streamable_http import streamable_http_client
 
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Event
 from tests.house import house
 from tests.living import TENANT, Gate, Place, gate, policy
+from tests.sdk import sdk_client
 from tests.services import eventually
 
 # The SDK reminds that the later era has no such request; the earlier one has no other.
@@ -71,11 +70,7 @@ class Ear:
 @asynccontextmanager
 async def connected(gateway: Gate, mode: str, ear: Ear | None = None) -> AsyncIterator[Client]:
     """The SDK's client, as the bot."""
-    sent = {"authorization": f"Bearer {gateway.place.keys['bot']}"}
-    async with (
-        httpx2.AsyncClient(headers=sent, timeout=20, trust_env=False) as http,
-        Client(streamable_http_client(gateway.url, http_client=http), mode=mode, message_handler=ear) as client,
-    ):
+    async with sdk_client(gateway.url, gateway.place.keys["bot"], mode, message_handler=ear) as client:
         yield client
 
 

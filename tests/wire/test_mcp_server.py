@@ -11,17 +11,16 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-import httpx2
 import jsonschema
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp_types import PromptReference
 
 from gateway.model import Outcome, Status, new_id
 from gateway.wire.instructions import INSTRUCTIONS
-from tests.shop import ERAS, OUTCOMES, Shop, served
+from tests.sdk import ERAS, sdk_client
+from tests.shop import OUTCOMES, Shop, served
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +33,7 @@ def port(gateway: Shop) -> Iterator[int]:
 
 @asynccontextmanager
 async def connected(port: int, era: str, token: str = "token-of-the-bot", **headers: str) -> AsyncIterator[Client]:
-    sent = {"authorization": f"Bearer {token}", **headers}
-    async with (
-        httpx2.AsyncClient(headers=sent, timeout=20) as http,
-        Client(streamable_http_client(f"http://127.0.0.1:{port}/mcp", http_client=http), mode=era) as client,
-    ):
+    async with sdk_client(f"http://127.0.0.1:{port}/mcp", token, era, headers=headers) as client:
         yield client
 
 

@@ -16,7 +16,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from gateway.strict_json import MAX_BYTES
-from tests.shop import ERAS, OUTCOMES
+from tests.sdk import ERAS
+from tests.shop import OUTCOMES
 
 pytestmark = pytest.mark.anyio
 
