@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.shop import Shop, served
+from tests.serving import served
+from tests.shop import Shop
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from gateway.wire.exchange import EXCHANGE
 from gateway.wire.http_front import FrontSettings
 from tests.services import eventually
-from tests.shop import Shop, fronted, running
+from tests.serving import fronted, running
+from tests.shop import Shop
 from tests.wire.raw import MODERN, call_body, exchange, request
 
 

@@ -12,7 +12,8 @@ import pytest
 from mcp.types.methods import CLIENT_REQUESTS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from tests.shop import OUTCOMES, Shop, served
+from tests.serving import served
+from tests.shop import OUTCOMES, Shop
 from tests.wire.raw import BOT, call_body, exchange, request
 
 IDENTITY = {

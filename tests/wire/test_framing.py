@@ -7,7 +7,8 @@ import socket
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from tests.shop import Shop, running, served
+from tests.serving import running, served
+from tests.shop import Shop
 from tests.wire.connections import HEAD, WHOLE, answer, refusing, repeating, until_closed
 from tests.wire.raw import call_body, exchange, request
 

@@ -9,7 +9,8 @@ import pytest
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from gateway.wire.http_limits import FailureLimit, host_matches
-from tests.shop import Shop, served
+from tests.serving import served
+from tests.shop import Shop
 from tests.wire.raw import MODERN, call_body, exchange, request
 
 

@@ -20,7 +20,8 @@ from mcp_types import PromptReference
 from gateway.model import Outcome, Status, new_id
 from gateway.wire.instructions import INSTRUCTIONS
 from tests.sdk import ERAS, sdk_client
-from tests.shop import OUTCOMES, Shop, served
+from tests.serving import served
+from tests.shop import OUTCOMES, Shop
 
 pytestmark = pytest.mark.anyio
 

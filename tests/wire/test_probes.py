@@ -6,7 +6,8 @@ import asyncio
 import time
 
 from gateway.wire.probes import Probes
-from tests.shop import Shop, served
+from tests.serving import served
+from tests.shop import Shop
 from tests.wire.raw import call_body, exchange, request
 
 

@@ -17,7 +17,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from gateway.wire.sessions import Sessions
 from tests.services import eventually
-from tests.shop import Shop, served
+from tests.serving import served
+from tests.shop import Shop
 
 BOT, CLERK = "token-of-the-bot", "token-of-the-clerk"
 VERSION = "2025-11-25"

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from gateway.bounded_http import BoundedHttp
-from tests.shop import running
+from tests.serving import running
 from tests.wire.connections import HEAD, WHOLE, Narrow, answer, refusing, repeating, until_closed
 
 OFFERS = {
