@@ -174,10 +174,13 @@ def _approvers(home: Home, policy: Policy) -> Iterator[Finding]:
             askers.setdefault(ApprovalTerms(terms.factors), []).append(document.value.policy)
     if not askers:
         return
-    with opened_store(home) as store:
-        now = store.now()
-        people = store.look(lambda tx: tx.people.all(home.settings.tenant))
-        keys = store.look(lambda tx: tx.people.keys(home.settings.tenant))
+    try:
+        with opened_store(home) as store:
+            now = store.now()
+            people = store.look(lambda tx: tx.people.all(home.settings.tenant))
+            keys = store.look(lambda tx: tx.people.keys(home.settings.tenant))
+    except StartupError:
+        return  # it is told where the database was looked at
     with_keys = {key.principal for key in keys if key.usable(now)}
     approvers = [
         person
