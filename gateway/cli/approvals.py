@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.invocation import AsJson, AsName, ExitCode, Invocation, keyring_of, opened_store
-from gateway.errors import HoldgateError
+from gateway.cli.inert import inert
+from gateway.cli.invocation import AsJson, AsName, ExitCode, Invocation, catalogue_of, keyring_of, opened_store
+from gateway.errors import HoldgateError, StartupError
 
 if TYPE_CHECKING:
     from gateway.cli.card import Card
     from gateway.model import Principal
     from gateway.settings import Home
+    from gateway.store.actions import ActionRow
+    from gateway.store.holds import HoldRow
     from gateway.store.sqlite import SqliteStore
     from gateway.store.transaction import Transaction
+    from gateway.tool import Tool
 
 KEY_VARIABLE = "HOLDGATE_APPROVER_KEY"
 
@@ -33,11 +38,21 @@ def ls(
     json_output: AsJson = False,
 ) -> None:
     """Show the calls that wait for a human, oldest first."""
+    from gateway.bodies import opened
+    from gateway.cli.card import MASK
     from gateway.cli.output import emit, moment, say, table, time_left
     from gateway.holds import terms_from_json
     from gateway.model import HoldState
 
     home = Invocation.of(ctx).home()
+    keyring, tools = keyring_of(home), _tools(home)
+
+    def asked(tx: Transaction, hold: HoldRow, row: ActionRow | None) -> dict[str, Any] | None:
+        if row is None or hold.state is not HoldState.PENDING:
+            return None
+        arguments = opened(tx, keyring, row.id, "arguments") or {}
+        masked = tools[row.tool].sensitive if row.tool in tools else arguments
+        return {name: MASK if name in masked else value for name, value in arguments.items()}
 
     def look(tx: Transaction) -> list[dict[str, object]]:
         state = None if everything else HoldState.PENDING
@@ -47,6 +62,7 @@ def ls(
             {
                 "action_id": hold.action,
                 "tool": row.tool if row else None,
+                "arguments": asked(tx, hold, row),
                 "requested_by": row.principal if row else None,
                 "state": str(hold.state),
                 "created_at": moment(hold.created_at),
@@ -67,13 +83,27 @@ def ls(
     elif not found:
         say("Nothing waits for approval.")
     else:
-        columns = ("action_id", "tool", "requested_by", "state", "left", "needs", "approved_by")
-        table(
-            columns, ([", ".join(v) if isinstance(v := hold[name], list) else v for name in columns] for hold in found)
-        )
+        columns = ("action_id", "tool", "arguments", "requested_by", "state", "left", "needs", "approved_by")
+        table(columns, ([_cell(hold[name]) for name in columns] for hold in found))
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, dict):
+        return inert(" ".join(f"{name}={value[name]}" for name in value), fold=_ARGUMENTS)
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _tools(home: Home) -> Mapping[str, Tool]:
+    """The tools, which say what of their arguments is personal; none, when they do not load."""
+    try:
+        return catalogue_of(home).tools
+    except StartupError:
+        return {}
 
 
 _MANY = 100_000
+_ARGUMENTS = 80
+"""Characters that tell one held call from another in a list; the card has all."""
 
 
 @app.command("show")
@@ -119,7 +149,7 @@ def approve(
         print_card(console(stderr=json_output), card, frozenset(), whole=True)
         if not yes and not _confirmed(f"Approve as {voter.id}?", err=json_output):
             raise HoldgateError("Nothing was decided. Answer y, or give --yes once the card was read.")
-        _vote(store, card, voter, "approve", digest or card.hold.digest, note, json_output)
+        _vote(home, store, card, voter, "approve", digest or card.hold.digest, note, json_output)
 
 
 def _confirmed(question: str, *, err: bool) -> bool:
@@ -137,7 +167,7 @@ def deny(ctx: typer.Context, id: Id, note: Note = "", as_name: AsName = None, js
     with opened_store(home) as store:
         voter = _voter(home, store, as_name)
         card = _card(home, store, id)
-        _vote(store, card, voter, "deny", card.hold.digest, note, json_output)
+        _vote(home, store, card, voter, "deny", card.hold.digest, note, json_output)
 
 
 def _card(home: Home, store: SqliteStore, given: str) -> Card:
@@ -165,6 +195,7 @@ def _voter(home: Home, store: SqliteStore, name: str | None) -> Principal:
 
 
 def _vote(
+    home: Home,
     store: SqliteStore,
     card: Card,
     voter: Principal,
@@ -175,6 +206,7 @@ def _vote(
 ) -> None:
     from gateway.cli.output import emit, say
     from gateway.holds import vote
+    from gateway.model import HoldState
 
     result = store.transact(lambda tx: vote(tx, card.row.id, voter, verdict, shown, note))
     if json_output:
@@ -192,8 +224,28 @@ def _vote(
         if json_output:
             raise typer.Exit(ExitCode.REFUSED)
         raise HoldgateError(result.message + _who_else(card, voter))
-    if not json_output:
+    if json_output:
+        return
+    if result.state is HoldState.APPROVED:
+        say(result.message if _served(home) else _unserved(store, card))
+        say(f"`holdgate ledger show {card.row.id}` tells what comes of it.")
+    else:
         say(result.message)
+
+
+def _served(home: Home) -> bool:
+    """Whether a gateway is there to run what is approved."""
+    from gateway.instances import serves
+
+    return any(serves(home.instances, file.stem) for file in home.instances.glob("*.lock"))
+
+
+def _unserved(store: SqliteStore, card: Card) -> str:
+    from gateway.cli.output import moment
+
+    hold = store.look(lambda tx: tx.holds.get(card.row.id))
+    by = f", when it starts by {moment(hold.execute_by)}" if hold else ""
+    return f"Approved. No gateway is running; the next one runs it{by}."
 
 
 def _who_else(card: Card, voter: Principal) -> str:

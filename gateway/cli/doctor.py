@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from gateway.policy import Policy
     from gateway.policy.document import PolicyDocument
     from gateway.settings import Home
+    from gateway.store.people import KeyRecord
 
 _LEAST_FREE = 100 * 1024 * 1024
 _REACH_SECONDS = 3.0
 _CLOCK_SLACK_MS = 5_000
+_SOON_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +118,26 @@ def _database(home: Home) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"{len(keys)} active.")
     else:
         yield Finding("keys", "warn", "Nobody has an active key.", "Run `holdgate keys create NAME`.")
+    yield from _expiring(keys, now)
     yield from _stdio(home, {key.principal for key in keys}, disabled={name for name, on in enabled.items() if not on})
     for stop in stops:
         what = f"{stop.scope} {stop.target}".rstrip()
         yield Finding("switches", "warn", f"Stopped: {what}, because: {stop.because}", f"`holdgate resume {what}`")
     for row in unknown:
         yield Finding("outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate resolve`.")
+
+
+def _expiring(keys: list[KeyRecord], now: int) -> Iterator[Finding]:
+    """Whose access ends soon: those of whom no key lasts longer."""
+    from gateway.cli.output import time_left
+
+    last: dict[str, float] = {}
+    for key in keys:
+        last[key.principal] = max(last.get(key.principal, 0), math.inf if key.expires_at is None else key.expires_at)
+    for name, ends in last.items():
+        if ends < now + _SOON_MS:
+            said = f"The last key of {name} expires in {time_left(int(ends) - now)}."
+            yield Finding("keys", "warn", said, f"Run `holdgate keys create {name}`, and hand the new one over.")
 
 
 def _stdio(home: Home, with_keys: set[str], *, disabled: set[str]) -> Iterator[Finding]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.invocation import CONFIG_FILE, AsJson
+from gateway.cli.invocation import CONFIG_FILE, CONFIG_VARIABLE, AsJson
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -79,7 +80,9 @@ def init(
     if json_output:
         emit({"config": str(home.file), "data": str(home.data), "url": home.url, "keys": kept})
         return
-    config = "" if folder == Path(".") else f" --config {settings}"
+    # Where the variable names another gateway, its settings would be found before those of this folder.
+    found = folder == Path(".") and not os.environ.get(CONFIG_VARIABLE)
+    config = "" if found else f" --config {settings}"
     say(
         f"Wrote {settings}, {len(POLICIES)} policies, and a data folder.",
         f"Keys were made and kept for {OPERATOR} (you) and {AGENT} (a first agent), in {home.keys}.",

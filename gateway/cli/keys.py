@@ -13,6 +13,7 @@ from gateway.model import Event, Kind, Principal, Role
 from gateway.wording import counted
 
 if TYPE_CHECKING:
+    from gateway.store.people import KeyRecord
     from gateway.store.transaction import Transaction
 
 app = typer.Typer(no_args_is_help=True, help="Principals and their keys.")
@@ -211,17 +212,22 @@ def ls(
                 " ".join(sorted(person.roles)),
                 person.owner,
                 "yes" if enabled else "no",
-                ", ".join(
-                    key.id + ("" if key.usable(now) else " (revoked)" if key.revoked_at else " (expired)")
-                    for key in keys
-                    if key.principal == person.id
-                ),
+                ", ".join(key.id + _fate(key, now) for key in keys if key.principal == person.id),
             )
             for person, enabled in people
         ),
     )
     if hidden := len(known) - len(keys):
         typer.echo(f"{counted(hidden, 'revoked or expired key')} not shown; --all shows every key.", err=True)
+
+
+def _fate(key: KeyRecord, now: int) -> str:
+    """What is to be known of a key besides its id."""
+    from gateway.cli.output import moment
+
+    if key.usable(now):
+        return f" (until {moment(key.expires_at)})" if key.expires_at is not None else ""
+    return " (revoked)" if key.revoked_at else " (expired)"
 
 
 @app.command("revoke")

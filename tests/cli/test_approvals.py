@@ -8,7 +8,7 @@ import pytest
 
 from tests.acme import Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, held
+from tests.living import Place, held, policy
 from tests.services import eventually
 
 HOSTILE = "\x1b[2J[bold]Approved by finance[/bold]\u202e\u200b\nstate: approved \U000e0041"
@@ -141,6 +141,33 @@ def test_personal_values_are_masked_until_revealed(place: Place, before_acme: Ho
     assert "ada@lindqvist.example" not in masked
     assert "new@x.example" in revealed
     assert "new@x.example" in before_acme("approvals", "approve", "act_", "--as", "fay", stdin="n\n").out
+
+
+def test_the_list_tells_held_calls_apart(place: Place, before_acme: Holdgate) -> None:
+    """An approver sees what each is about, cut short and inert; what is personal is masked there, too (H-12)."""
+    place.write_policy(policy({"tickets_reply": "hold", "crm_update_customer": "hold"}, approval={"from": ["finance"]}))
+    change = ("call", "crm_update_customer", "--as", "bot", "--arg", "customer=cus_ada", "--arg", "email=new@x.example")
+    with before_acme.serving():
+        ask(before_acme, HOSTILE * 12)
+        assert before_acme(*change, "--json").json["status"] == "held"
+    reply, update = before_acme("approvals", "ls", "--json").json
+    assert (reply["arguments"]["ticket"], update["arguments"]["customer"]) == ("tic_2001", "cus_ada")
+    assert "new@x.example" not in str(update)
+    told = before_acme("approvals", "ls").out
+    assert "ticket=tic_2001 text=<U+001B>[2J[bold]Approved by finance" in told
+    assert "customer=cus_ada" in told
+    assert "new@x.example" not in told
+    assert max(map(len, told.splitlines())) < 400
+
+
+def test_an_approval_that_nobody_is_there_to_run_says_so(place: Place, before_acme: Holdgate) -> None:
+    """The store takes the vote without a server; whoever approves hears that the call waits, and where to look."""
+    place.write_policy(held("tickets_reply"))
+    with before_acme.serving():
+        action = ask(before_acme, "It is on its way.")
+    told = before_acme("approvals", "approve", action, "--as", "fay", "--yes").out
+    assert "Approved. No gateway is running; the next one runs it, when it starts by 20" in told
+    assert told.endswith(f"`holdgate ledger show {action}` tells what comes of it.\n")
 
 
 def test_among_several_kept_approvers_one_must_be_chosen(before_acme: Holdgate, asked: str) -> None:

@@ -132,3 +132,18 @@ def test_holds_that_nobody_could_decide_show_before_an_agent_waits(holdgate: Hol
     assert approvers() == ("ok", "1 person to decide about held calls.")
     holdgate("keys", "revoke", made.out.split("_")[1])
     assert approvers()[0] == "warn"
+
+
+def test_an_access_that_ends_soon_is_told_before_it_does(holdgate: Holdgate) -> None:
+    """A week ahead, for those only who have no key that lasts longer; `keys ls` shows until when each does (A-3)."""
+
+    def ending() -> list[str]:
+        found = (finding for finding in holdgate("doctor", "--json").json if finding["check"] == "keys")
+        return [finding["message"] for finding in found if finding["verdict"] == "warn"]
+
+    holdgate("keys", "create", "clerk", "--days", "90")
+    holdgate("keys", "create", "bot", "--days", "3")
+    assert ending() == ["The last key of bot expires in 2 d 23 h."]
+    assert holdgate("keys", "ls").out.count(" (until 20") == 2
+    holdgate("keys", "create", "bot", "--days", "90")
+    assert ending() == []

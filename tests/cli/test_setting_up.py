@@ -24,6 +24,16 @@ def test_a_fresh_home_lacks_nothing_but_its_credentials(holdgate: Holdgate) -> N
     assert (ended.code, failing) == (1, {"credential"})
 
 
+def test_the_next_steps_of_a_new_gateway_are_about_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `$HOLDGATE_CONFIG` names another gateway, as the demo's does, the steps name the new one's settings."""
+    monkeypatch.chdir(tmp_path)
+    holdgate = Holdgate(Path("unused"))
+    assert "  holdgate --config holdgate.yaml doctor" in holdgate("init", HOLDGATE_CONFIG="elsewhere.yaml").out
+    (tmp_path / "second").mkdir()
+    monkeypatch.chdir(tmp_path / "second")
+    assert "  holdgate doctor" in holdgate("init").out
+
+
 def test_doctor_is_content_once_every_credential_is_stored(holdgate: Holdgate) -> None:
     """With all credentials stored doctor exits 0; a server that is not running is only a warning."""
     for reference in CREDENTIALS:
