@@ -234,6 +234,7 @@ async def serve_stdio(
         await write_stream.send(SessionMessage(error))
 
     wire = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.set_blocking(wire.fileno(), True)  # as a parent that shares its own need not leave it
     os.dup2(2, 1)
     lines_in = strict_lines(0, refuse)
     lines_out = WatchedLines(wire, connection.answered, gateway.delivered)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import CancelledError
@@ -79,12 +80,24 @@ class _Lines:
 
     def _pump(self, descriptor: int, loop: asyncio.AbstractEventLoop) -> None:
         # A loop that is closed by now asks for no more.
-        with contextlib.suppress(RuntimeError, OSError, CancelledError):
+        with contextlib.suppress(RuntimeError, CancelledError):
             while True:
-                chunk = os.read(descriptor, 65_536)
+                chunk = _read(descriptor)
                 asyncio.run_coroutine_threadsafe(self._chunks.put(chunk), loop).result()
                 if not chunk:
                     return
+
+
+def _read(descriptor: int) -> bytes:
+    """What there is, once there is something; empty at the end, and where nothing can come any more."""
+    while True:
+        try:
+            return os.read(descriptor, 65_536)
+        except BlockingIOError:
+            # A parent that reads it, too, as Node does, may leave it so at any moment.
+            select.select([descriptor], [], [])
+        except OSError:
+            return b""
 
 
 class WatchedLines:

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import anyio.streams.buffered
+import anyio.to_thread
 import jsonschema
 import pytest
 from mcp import Client, StdioServerParameters
@@ -77,6 +78,29 @@ async def test_a_bad_line_on_stdio_is_refused_and_the_process_lives_on() -> None
                 assert answer == {"jsonrpc": "2.0", "id": 9, "result": {}}
         await process.stdin.aclose()
         await process.wait()
+
+
+async def test_pipes_that_do_not_block_are_served_to_their_end() -> None:
+    """What Node shares with a child may not block: all of it is read and answered, and the process ends with it."""
+    (reads, asks), (answered, answers) = os.pipe(), os.pipe()
+    os.set_blocking(reads, False)
+    os.set_blocking(answers, False)
+    with (
+        anyio.fail_after(20),
+        os.fdopen(answered, "rb") as lines,
+        os.fdopen(asks, "wb", buffering=0) as requests,
+    ):
+        command = [sys.executable, "-m", "tests.shop"]
+        async with await anyio.open_process(command, stdin=reads, stdout=answers, stderr=None) as process:
+            os.close(reads)
+            os.close(answers)
+            for id in ("once" * 50_000, "and again" * 50_000):
+                request = json.dumps({"jsonrpc": "2.0", "id": id, "method": "ping"}).encode() + b"\n"
+                await anyio.to_thread.run_sync(requests.write, request, abandon_on_cancel=True)
+                answer = await anyio.to_thread.run_sync(lines.readline, abandon_on_cancel=True)
+                assert json.loads(answer) == {"jsonrpc": "2.0", "id": id, "result": {}}
+            requests.close()
+            assert await process.wait() == 0
 
 
 async def test_on_stdio_an_answer_counts_as_delivered_once_it_is_in_the_pipe(tmp_path: Path) -> None:
