@@ -27,7 +27,8 @@ async def forget(store: Store, *, keep_bodies: int) -> None:
     """
     for forgotten in (
         lambda tx: tx.bodies.expire(tx.now - keep_bodies),
-        lambda tx: tx.actions.forget(tx.now - _TOMBSTONES_MS),
+        # Never before its bodies: what is left of an action tells that they are over.
+        lambda tx: tx.actions.forget(tx.now - max(_TOMBSTONES_MS, keep_bodies)),
     ):
         for _ in range(_ROUNDS):
             if await store.sweep(forgotten) < ROUND:

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.errors import Refusal
 from gateway.model import State
+from gateway.retention import forget
 from gateway.store.actions import ROUND
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
@@ -129,6 +130,18 @@ def test_a_clock_that_was_set_back_leaves_nobody_out(store: SqliteStore, clock: 
     store.transact(lambda tx: [said(tx, "act_2"), ended(tx, "act_2")])
     clock.now += KEEP
     sweep(store)
+    assert kept(store) == []
+
+
+async def test_an_action_is_not_forgotten_before_what_it_was_told(store: SqliteStore, clock: Clock) -> None:
+    """I-13: who keeps answers for half a year has their keys answered as long, and nothing stays behind for ever."""
+    store.transact(lambda tx: [said(tx, "act_1"), ended(tx, "act_1")])
+    clock.now += 100 * 24 * HOUR
+    await forget(store, keep_bodies=180 * 24 * HOUR)
+    assert store.look(lambda tx: tx.actions.get("act_1"))
+    clock.now += 81 * 24 * HOUR
+    await forget(store, keep_bodies=180 * 24 * HOUR)
+    assert not store.look(lambda tx: tx.actions.get("act_1"))
     assert kept(store) == []
 
 
