@@ -17,37 +17,16 @@ from gateway.model import (
     Action,
     ApprovalFactor,
     ApprovalTerms,
-    Carried,
     Kind,
-    Mode,
     Principal,
     Role,
     Shown,
     State,
-    Task,
 )
 from gateway.store.sqlite import SqliteStore
-from tests.policy.acme import BOT, REFUND, TOOLS
+from tests.calling import CALL, CALLER, TOOL
+from tests.policy.acme import REFUND
 
-TOOL = TOOLS["billing_refund"]
-CALLER = replace(BOT, owner="olga", on_behalf_of="ada")
-CALL = Action(
-    id="act_1",
-    principal=CALLER,
-    tool=TOOL,
-    args=TOOL.input_model.model_validate(REFUND),
-    arguments=REFUND,
-    given=frozenset(REFUND),
-    mode=Mode.RUN,
-    task=Task("tsk_1", "meta"),
-    key=None,
-    fingerprint=b"",
-    twin=b"",
-    reason=None,
-    evidence=(),
-    carried=Carried(),
-    deadline=1.0,
-)
 SHOWN = Shown([], "witness", "what was shown")
 
 GROUPS = st.frozensets(st.sampled_from(["finance", "legal", "ops"]), max_size=3)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.model import Status
 from tests.pages.page import DOCS, ROOT, Page
-from tests.test_promises import promised
+from tests.promises import promised
 
 PAGE = Page("docs/concepts.md")
 TERMS = dict(re.findall(r"^\| \*\*(.+?)\*\* \| (.+) \|$", PAGE.text, re.MULTILINE))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.pages.page import Page
-from tests.test_promises import NUMBER, cited, promised
+from tests.promises import NUMBER, cited, promised
 
 PAGE = Page("docs/security.md")
 THREATS = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| \[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\) \|$", PAGE.text, re.M)

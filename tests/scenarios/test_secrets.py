@@ -20,13 +20,10 @@ from gateway.telemetry.spans import use
 from gateway.testing import Harness
 from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
+from tests.canaries import KEY, PHONE, REASON
 from tests.house import House, house, run
 from tests.living import Gate, Place, held
 from tests.testing.library import CREDENTIAL, Library, Which
-
-PHONE = "+46 70 987 65 43"
-REASON = "zanzibar-reason-canary"
-KEY = "kilimanjaro-idempotency-canary"
 
 archive = Connector("archive", base_url="https://library.example", credential=CREDENTIAL)
 

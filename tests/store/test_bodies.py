@@ -17,8 +17,8 @@ from gateway.retention import forget
 from gateway.store.actions import ROUND
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
+from tests.calling import CALL
 from tests.store.conftest import seal
-from tests.test_holds import CALL
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from gateway.errors import StartupError
 from gateway.model import Key, State
 from gateway.store.actions import Actions
 from gateway.store.sqlite import SqliteStore
+from tests.calling import CALL
 from tests.store.conftest import seal
-from tests.test_holds import CALL
 
 MIGRATIONS = resources.files("gateway.store").joinpath("migrations")
 SCRIPTS = sorted(MIGRATIONS.iterdir(), key=lambda script: script.name)

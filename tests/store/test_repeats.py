@@ -2,9 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.model import Action, Key, Task
 from gateway.store.actions import ActionRow, Actions
-from gateway.store.opening import opened
 from gateway.store.transaction import Connection
-from tests.test_holds import CALL
+from tests.calling import CALL
 
 KEYS = [b"one key", b"another"]
 TWINS = [b"", b"one twin", b"another"]
@@ -67,14 +64,6 @@ LOST = {
     "delivered_at": None,
 }
 REPEAT = replace(CALL, key=Key(KEYS[0], "derived"), twin=TWINS[1], task=TASKS[0])
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A database, whose transactions are the test's."""
-    connection = opened(tmp_path / "holdgate.db")
-    yield connection
-    connection.close()
 
 
 def looked(connection: Connection, rows: list[dict[str, Any]], call: Action) -> tuple[bool, list[ActionRow | None]]:

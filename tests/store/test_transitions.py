@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from gateway.model import State
 from gateway.store.actions import ActionRow, Actions
-from gateway.store.opening import opened
-from tests.test_holds import CALL
+from tests.calling import CALL
 
 HERE, NEWER = "run_1", "run_2"
 FENCE = 1
@@ -27,14 +25,6 @@ def dispatch(actions: Actions) -> object:
 def retake(actions: Actions) -> object:
     """Of what got no answer, to send it again."""
     return actions.retake(CALL.id, instance=NEWER, lease_until=9_000)
-
-
-@pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    """A database whose transactions are the test's."""
-    connection = opened(tmp_path / "holdgate.db")
-    yield connection
-    connection.close()
 
 
 @pytest.mark.parametrize(

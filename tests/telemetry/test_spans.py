@@ -8,8 +8,8 @@ import httpx
 
 from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
+from tests.canaries import KEY, PHONE, REASON
 from tests.living import Gate, held, request
-from tests.scenarios.test_secrets import KEY, PHONE, REASON
 from tests.services import eventually
 from tests.telemetry.collector import Collector
 
