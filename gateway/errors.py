@@ -83,7 +83,7 @@ _CODES = (
     Code("upstream_failed", Retry.YES, "Reading failed. The same call may be made again."),
     Code("upstream_bad_answer", Retry.NO, "The answer did not have the promised shape. Tell the user."),
     Code("answer_too_large", Retry.CHANGED, "The answer is larger than may be handed over. Ask for less of it."),
-    Code("egress_blocked", Retry.NO, "The gateway refused to connect there. Tell the operator."),
+    Code("egress_blocked", Retry.NO, "The gateway lets no such request out. Tell the operator."),
     # -- the gateway
     Code("ledger_unavailable", Retry.LATER, "Nothing was sent. The gateway cannot record actions; try again later."),
     Code("credential_unavailable", Retry.LATER, "Nothing was sent. The gateway has no credential; try again later."),

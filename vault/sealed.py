@@ -74,7 +74,7 @@ class Sealed:
             raise StartupError(
                 "The vault file has been altered: its seal does not fit its contents.",
                 file=file,
-                remedy="Restore it from a backup, find out who wrote to it, and replace the credentials in it.",
+                remedy="Restore it from a back-up, find out who wrote to it, and replace the credentials in it.",
             ) from None
 
 
@@ -100,7 +100,9 @@ def parse(contents: bytes, *, file: str) -> Sealed:
         StartupError: damaged or no vault at all; or of a newer format.
     """
     damaged = StartupError(
-        "The vault file is damaged, or is no vault.", file=file, remedy="Restore it from a backup, or correct the path."
+        "The vault file is damaged, or is no vault.",
+        file=file,
+        remedy="Restore it from a back-up, or correct the path.",
     )
     written, checksum = contents[:-_CHECKSUM], contents[-_CHECKSUM:]
     if sha256(written).digest() != checksum:
