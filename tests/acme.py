@@ -78,6 +78,10 @@ class Acme:
         """Bring on a bad day: `method`, `path` (a regex) and `times` say for whom."""
         self._answer("POST", "/faults", json={"fault": name, "arg": arg, **which})
 
+    def recover(self) -> None:
+        """No more bad days; waiting requests are let go."""
+        self._levers.delete("/faults").raise_for_status()
+
     def wait_for_parked(self, count: int = 1) -> None:
         """Return once `count` requests are kept waiting by a fault."""
         self._answer("GET", "/parked", params={"at_least": count})
