@@ -23,6 +23,7 @@ from gateway.errors import HoldgateError
 if TYPE_CHECKING:
     from gateway.settings import Home
 
+_BY_DEFAULT = "operator"
 _REACH_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
 _WRONG_KEY = -31401
@@ -133,10 +134,15 @@ def _typed(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _key(home: Home, name: str | None) -> str:
-    from gateway.cli.whoami import kept_key
+    from gateway.cli.whoami import kept_key, kept_names
 
     given = os.environ.get(KEY_ENV)
-    return given.strip() if name is None and given else kept_key(home, name or "operator")
+    if name is None and given:
+        return given.strip()
+    kept = kept_names(home)
+    if name is None and kept and _BY_DEFAULT not in kept:
+        raise HoldgateError(f"No key of {_BY_DEFAULT} is kept here. Choose who calls with --as: {', '.join(kept)}.")
+    return kept_key(home, name or _BY_DEFAULT)
 
 
 def _reach(url: str) -> None:

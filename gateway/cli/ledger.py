@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,22 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.invocation import AsJson, Invocation, keyring_of, opened_store
-from gateway.errors import HoldgateError, StartupError
+from gateway.errors import StartupError
 from gateway.model import Event, LedgerLine
 from gateway.wording import counted
 
 if TYPE_CHECKING:
-    from gateway.settings import Home
-    from gateway.store.sqlite import SqliteStore
     from gateway.store.transaction import Transaction
 
 app = typer.Typer(no_args_is_help=True, help="Read the ledger, and verify it.")
 
 _LOOK_SECONDS = 0.25
-_AT_ONCE = 1_000
-"""Lines that are read, and held, at once."""
-_AGO = re.compile(r"^([1-9][0-9]{0,8})([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @app.command("tail")
@@ -82,49 +74,29 @@ def query(
 ) -> None:
     """Show the lines that match every option given, oldest first. With --json, one object a line."""
     from gateway.cli.output import say
+    from gateway.cli.search import check_names, matching, moment_of, tasks
 
     home = Invocation.of(ctx).home()
     tenant = home.settings.tenant
     with opened_store(home) as store:
+        check_names(home, store, principal, code)
         now = store.now()
         wanted: dict[str, Any] = {
             "tenant": tenant,
             "tool": tool,
             "principal": principal,
-            "task": task and _tasks(home, store, task),
+            "task": task and tasks(home, store, task),
             "event": event and str(event),
             "code": code,
-            "since": None if since is None else _moment(since, now),
-            "until": None if until is None else _moment(until, now),
+            "since": None if since is None else moment_of(since, now),
+            "until": None if until is None else moment_of(until, now),
         }
         found = 0
-        for lines in _matching(store, wanted):
+        for lines in matching(store, wanted):
             found += len(lines)
             _print_lines(lines, json_output)
     if not found and not json_output:
         say("No line matches.")
-
-
-def _matching(store: SqliteStore, wanted: dict[str, Any]) -> Iterator[list[LedgerLine]]:
-    """The lines, some at a time: an export of a long ledger neither fills the memory, nor holds the database."""
-
-    def look(tx: Transaction) -> list[LedgerLine]:
-        return list(tx.ledger.lines(after=after, limit=_AT_ONCE, **wanted))
-
-    after = 0
-    while lines := store.look(look):
-        yield lines
-        if len(lines) < _AT_ONCE:
-            return
-        after = lines[-1].seq
-
-
-def _tasks(home: Home, store: SqliteStore, name: str) -> list[str]:
-    """The ids of a task: what it was called by a client is on the ledger as a keyed hash alone."""
-    from gateway.identify import tasks_named
-
-    people = store.look(lambda tx: [person for person, _ in tx.people.all(home.settings.tenant)])
-    return [name, *tasks_named(keyring_of(home), people, name)]
 
 
 @app.command("show")
@@ -280,14 +252,3 @@ def _print_lines(lines: Iterable[LedgerLine], json_output: bool) -> None:
             emit(_facts(line))
         else:
             out.print(one_line(_facts(line)))
-
-
-def _moment(text: str, now: int) -> int:
-    """Milliseconds since the epoch."""
-    if ago := _AGO.match(text):
-        return now - int(ago[1]) * _SECONDS[ago[2]] * 1000
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        raise HoldgateError(f"{text!r} is no time. Write `15m`, `24h`, `7d`, or an RFC 3339 time.") from None
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -42,16 +43,34 @@ def problem_of(error: StartupError) -> dict[str, Any]:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A plain table; every cell is inert. Columns wrap on a terminal, and never when piped."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text("" if cell is None else inert(cell)) for cell in row))
+    """A plain table; every cell is inert. On a terminal that is too narrow for it a record follows the other.
+
+    An id that is folded into a column cannot be copied any more. Two columns are a name and its value: those wrap.
+    """
+    cells = [[Text("" if cell is None else inert(cell)) for cell in row] for row in rows]
     out = console()
     if not out.is_terminal:
         out.width = 10_000
+    widest = [max(map(cell_len, (name, *(row[at].plain for row in cells)))) for at, name in enumerate(columns)]
+    if len(columns) > 2 and sum(widest) + 2 * (len(columns) - 1) > out.width:
+        _records(out, columns, cells)
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in cells:
+        grid.add_row(*row)
     out.print(grid)
+
+
+def _records(out: Console, columns: Sequence[str], rows: Iterable[Sequence[Text]]) -> None:
+    indent = max(map(len, columns)) + 2
+    for number, row in enumerate(rows):
+        if number:
+            out.print()
+        for name, cell in zip(columns, row, strict=True):
+            if cell:
+                out.print(Text.assemble((name.ljust(indent), "bold"), cell))
 
 
 def moment(milliseconds: int | None) -> str | None:

@@ -29,20 +29,23 @@ def resolve(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="Its id, or the beginning of it.")],
     happened: Annotated[Happened, typer.Option("--happened", help="Whether the record shows the effect.")],
     because: Because,
-    as_name: Annotated[str, typer.Option("--as", metavar="NAME", help="An operator whose key is kept.")] = "operator",
+    as_name: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="An operator whose key is kept: the only one, unless given."),
+    ] = None,
     json_output: AsJson = False,
 ) -> None:
     """Settle an action whose outcome is unknown, after a look into the system of record. It cannot be undone."""
     from gateway.cli.output import emit, say
     from gateway.cli.short_ids import action_id
-    from gateway.cli.whoami import kept_key, os_user, signed_in
-    from gateway.model import Role, State
+    from gateway.cli.whoami import kept_key, os_user, signed_in, the_only_kept
+    from gateway.model import Kind, Role, State
 
     home = Invocation.of(ctx).home()
     keyring = keyring_of(home)
     state = State.SUCCEEDED if happened is Happened.YES else State.FAILED
     with opened_store(home) as store:
-        operator = signed_in(store, kept_key(home, as_name))
+        operator = signed_in(store, kept_key(home, as_name or the_only_kept(home, store, Kind.HUMAN, Role.OPERATOR)))
         if Role.OPERATOR not in operator.roles:
             raise HoldgateError(f"{operator.id} does not have the operator role. Use --as with one who does.")
         id = store.look(lambda tx: action_id(tx, home.settings.tenant, action))

@@ -124,3 +124,9 @@ def test_the_servers_log_is_json_and_free_of_credentials(before_acme: Holdgate) 
     assert {"started", "stopped"} <= set(events)
     assert API_KEY not in err
     assert process.returncode == 0
+
+
+def test_whoever_has_no_operators_key_is_told_whom_to_call_as(gateway: Holdgate) -> None:
+    """A key of that name made on advice would be an agent's, whom no policy knows."""
+    told = one_sentence(gateway("call", "billing_lookup_invoice", "--arg", "invoice=inv_1001"), 1)
+    assert told.startswith("holdgate: No key of operator is kept here. Choose who calls with --as: bot, ")

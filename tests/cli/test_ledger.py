@@ -105,6 +105,13 @@ def test_refusals_are_found_by_their_code_and_lines_up_to_a_moment(gateway: Hold
     assert "no time" in one_sentence(gateway("ledger", "query", "--until", "noon"), 1)
 
 
+def test_a_misspelled_name_does_not_read_as_if_nothing_had_happened(holdgate: Holdgate) -> None:
+    """A principal or a code that nobody has is an error, and not an empty answer."""
+    told = one_sentence(holdgate("ledger", "query", "--principal", "suport-agent"), 1)
+    assert told == "holdgate: There is no principal suport-agent. Did you mean support-agent?"
+    assert "Did you mean not_permitted?" in one_sentence(holdgate("ledger", "query", "--code", "not_permited"), 1)
+
+
 def test_a_long_ledger_is_told_whole_and_in_order(home: Path, holdgate: Holdgate) -> None:
     """However many lines match, each is told once."""
     with opened_store(Home(home / "holdgate.yaml")) as store:

@@ -33,6 +33,11 @@ def test_an_operator_settles_what_nobody_could_find_out(gateway: Holdgate, acme:
     assert unknown["action_id"] in gateway("ledger", "verify").out
     words = ("resolve", unknown["action_id"], "--happened", "no", "--because", "Not in Acme's books.")
     assert "operator role" in one_sentence(gateway(*words, "--as", "fay"), 1)
+    kept, away = gateway.config.parent / "data" / "keys" / "ops.key", gateway.config.parent / "ops.key"
+    kept.rename(away)
+    told = one_sentence(gateway(*words), 1)
+    assert told.endswith("Make one: holdgate keys create NAME --kind human --role operator --keep")
+    away.rename(kept)
     assert gateway(*words, "--as", "ops", "--json").json["state"] == "failed"
     one_sentence(gateway(*words, "--as", "ops"), 1)
     line = gateway("ledger", "query", "--event", "RECONCILE", "--json").jsons[-1]
