@@ -6,16 +6,15 @@ import asyncio
 import json
 import os
 import socket
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from gateway import __version__
+from gateway.cli.arguments import Arg, JsonArgs, as_given, typed
 from gateway.cli.invocation import AsJson, ExitCode, Invocation
 from gateway.connect import KEY_ENV, TASK_ENV
 from gateway.errors import HoldgateError
@@ -33,12 +32,8 @@ _NO_SUCH_TOOL = -32602
 def call(
     ctx: typer.Context,
     tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
-    arg: Annotated[
-        list[str] | None, typer.Option("--arg", metavar="NAME=VALUE", help="An argument; may be repeated.")
-    ] = None,
-    json_args: Annotated[
-        str | None, typer.Option("--json-args", metavar="FILE", help="Arguments as a JSON object; - reads stdin.")
-    ] = None,
+    arg: Arg = None,
+    json_args: JsonArgs = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     key: Annotated[
         str | None,
@@ -67,7 +62,7 @@ def call(
         )
     home = Invocation.of(ctx).home()
     controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}
-    given = _given(arg or [], json_args)
+    given = as_given(arg or [], json_args)
     headers = {"Authorization": f"Bearer {_key(home, as_name)}"}
     task = task or os.environ.get(TASK_ENV)
     if task:
@@ -81,56 +76,6 @@ def call(
         _print(envelope)
     if is_error:
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def _given(pairs: list[str], json_args: str | None) -> dict[str, Any]:
-    """The arguments, those of `--arg` still as texts, marked as `_Text`."""
-    given: dict[str, Any] = {}
-    if json_args is not None:
-        try:
-            text = sys.stdin.read() if json_args == "-" else Path(json_args).read_text(encoding="utf-8")
-            given = json.loads(text)
-        except OSError as wrong:
-            raise typer.BadParameter(
-                f"{json_args} cannot be read: {wrong.strerror}.", param_hint="--json-args"
-            ) from None
-        except ValueError as wrong:
-            raise typer.BadParameter(f"That is no readable JSON: {wrong}.", param_hint="--json-args") from None
-        if not isinstance(given, dict):
-            raise typer.BadParameter("Give one JSON object.", param_hint="--json-args")
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE, as in --arg invoice=inv_1001.", param_hint="--arg")
-        given[name] = _Text(value)
-    return given
-
-
-class _Text(str):
-    """A value from `--arg`, whose type the tool's schema decides."""
-
-
-def _typed(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
-    """A text as the schema's type; the gateway itself judges names and values."""
-    if not isinstance(value, _Text):
-        return value
-    text = str(value)
-    wanted = schema.get("properties", {}).get(name, {}).get("type", "string")
-    try:
-        match wanted:
-            case "integer":
-                return int(text)
-            case "number":
-                return float(text)
-            case "boolean":
-                return {"true": True, "false": False}[text]
-            case "array" if not text.startswith("["):
-                return text.split(",")
-            case "array" | "object":
-                return json.loads(text)
-    except (ValueError, KeyError):
-        raise typer.BadParameter(f"{name} is of type {wanted}, and {text!r} is not.", param_hint="--arg") from None
-    return text
 
 
 def _key(home: Home, name: str | None) -> str:
@@ -223,7 +168,7 @@ async def _exchange(
     ):
         listed = {one.name: one for one in (await client.list_tools()).tools}
         schema = listed[tool].input_schema if tool in listed else {}
-        arguments = {name: _typed(name, value, schema) for name, value in given.items()}
+        arguments = typed(given, schema)
         try:
             result = await client.call_tool(tool, arguments | controls)
         except MCPError as refused:

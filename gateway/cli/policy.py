@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.explain import explain
 from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of
 from gateway.errors import StartupError
 from gateway.wording import counted
@@ -67,6 +68,9 @@ def run_examples(ctx: typer.Context, files: Files = None, json_output: AsJson = 
         say(f"Examples that hold: {len(results) - len(failed)} of {len(results)}.")
     if failed:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+app.command("explain", short_help="Tell what the policies say of a call.")(explain)
 
 
 def _run(paths: Sequence[Path], catalogue: Catalogue) -> list[ExampleResult]:

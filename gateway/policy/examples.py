@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -70,23 +71,39 @@ def _run(document: Document[PolicyDocument], index: int, policy: Policy, tools: 
 
 
 def _inquiry(example: Example, tool: Tool, policy: Policy) -> Inquiry:
-    args = as_model(tool.input_model, example.args)
-    arguments = args.model_dump(mode="json")
     who = example.who
-    reason = example.reason or (None if "reason" in example.without else "an example")
+    principal = Principal(
+        tenant="example", id=who.principal, kind=who.kind, groups=frozenset(who.groups), on_behalf_of=who.on_behalf_of
+    )
+    return assumed(policy, principal, tool, example.args, reason=example.reason, without=example.without)
+
+
+def assumed(
+    policy: Policy,
+    principal: Principal,
+    tool: Tool,
+    given: Mapping[str, Any],
+    *,
+    reason: str | None = None,
+    without: Collection[str] = (),
+) -> Inquiry:
+    """What `policy` is asked about a call that nobody makes: its reason and fitting evidence are taken as given.
+
+    Args:
+        without: `reason`, `evidence`: what is not taken as given.
+
+    Raises:
+        ValidationError: it is no valid call of the tool.
+    """
+    args = as_model(tool.input_model, given)
+    arguments = args.model_dump(mode="json")
     return Inquiry(
-        principal=Principal(
-            tenant="example",
-            id=who.principal,
-            kind=who.kind,
-            groups=frozenset(who.groups),
-            on_behalf_of=who.on_behalf_of,
-        ),
+        principal=principal,
         tool=tool,
         arguments=arguments,
         given=frozenset(args.model_fields_set),
-        reason=reason,
-        evidence=() if "evidence" in example.without else tuple(_evidence(tool, arguments, policy)),
+        reason=reason or (None if "reason" in without else "an example"),
+        evidence=() if "evidence" in without else tuple(_evidence(tool, arguments, policy)),
         task_id=_TASK,
     )
 
