@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.arguments import Arg, JsonArgs, as_given, typed
-from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of, opened_store
+from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of
+from gateway.cli.whoami import principal_named
 from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
     from gateway.model import Decision, Principal
     from gateway.policy import Policy
-    from gateway.settings import Home
     from gateway.tools.catalogue import Catalogue
 
 
@@ -48,7 +48,7 @@ def explain(
     catalogue = catalogue_of(home)
     policy = load(home.policies, catalogue.tools)
     decision = _decided(
-        policy, _principal(home, caller), catalogue, tool, as_given(arg or [], json_args), list(without or ())
+        policy, principal_named(home, caller), catalogue, tool, as_given(arg or [], json_args), list(without or ())
     )
     rules = _rules(policy, decision)
     if json_output:
@@ -61,15 +61,6 @@ def explain(
             say(f"  {rule['id']}  {rule['file']}:{rule['line']}")
     if decision.verdict is Verdict.DENY:
         raise typer.Exit(ExitCode.REFUSED)
-
-
-def _principal(home: Home, name: str) -> Principal:
-    with opened_store(home) as store:
-        people = [person for person, _ in store.look(lambda tx: tx.people.all(home.settings.tenant))]
-    for person in people:
-        if person.id == name:
-            return person
-    raise HoldgateError(f"There is no principal {name}. There are: {', '.join(person.id for person in people)}.")
 
 
 def _decided(

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, catalogue_of
 from gateway.cli.lint import lint
+from gateway.cli.whoami import principal_named
 from gateway.errors import HoldgateError
 from gateway.model import Surface
 
@@ -19,11 +20,23 @@ app = typer.Typer(no_args_is_help=True, help="The tools on offer.")
 
 
 @app.command("ls")
-def ls(ctx: typer.Context, json_output: AsJson = False) -> None:
+def ls(
+    ctx: typer.Context,
+    caller: Annotated[
+        str | None, typer.Option("--for", metavar="NAME", help="Those only that policy grants to this principal.")
+    ] = None,
+    json_output: AsJson = False,
+) -> None:
     """Show every loaded tool, resource and prompt, whoever may use it."""
     from gateway.cli.output import emit, table
+    from gateway.policy import load
 
-    tools = catalogue_of(Invocation.of(ctx).home()).tools.values()
+    home = Invocation.of(ctx).home()
+    known = catalogue_of(home).tools
+    tools = list(known.values())
+    if caller is not None:
+        visible = load(home.policies, known).visible(principal_named(home, caller))
+        tools = [tool for tool in tools if tool.name in visible]
     if json_output:
         emit([_described(tool) for tool in tools])
     else:

@@ -109,3 +109,18 @@ def the_only_kept(home: Home, store: SqliteStore, kind: str, role: str | None = 
         flags = f"--kind {kind}" + (f" --role {role}" if role else "")
         raise HoldgateError(f"No key of a {what} is kept here. Make one: holdgate keys create NAME {flags} --keep")
     raise HoldgateError(f"Keys of more than one {what} are kept here. Choose with --as: {', '.join(fitting)}.")
+
+
+def principal_named(home: Home, name: str) -> Principal:
+    """Somebody about whom something is asked; nobody acts.
+
+    Raises:
+        HoldgateError: there is nobody of that name.
+    """
+    from gateway.cli.invocation import opened_store
+
+    with opened_store(home) as store:
+        people = {person.id: person for person, _ in store.look(lambda tx: tx.people.all(home.settings.tenant))}
+    if name not in people:
+        raise HoldgateError(f"There is no principal {name}. There are: {', '.join(people)}.")
+    return people[name]

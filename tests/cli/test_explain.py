@@ -43,3 +43,17 @@ def test_a_denied_call_exits_with_1(holdgate: Holdgate) -> None:
 def test_what_cannot_be_asked_is_told(holdgate: Holdgate, words: tuple[str, ...], told: str) -> None:
     """A tool or a person that there is not, and arguments that no call could have."""
     assert told in one_sentence(holdgate("policy", "explain", *words), 1)
+
+
+def test_what_somebody_may_call_at_all_is_listed(home: Path, holdgate: Holdgate) -> None:
+    """An access review asks for one principal: what no policy grants it is left out, as it is for the agent (T-5)."""
+
+    def granted() -> set[str]:
+        return {tool["name"] for tool in holdgate("tools", "ls", "--for", "support-agent", "--json").json}
+
+    everything = {tool["name"] for tool in holdgate("tools", "ls", "--json").json}
+    assert granted() == everything
+    policy = home / "policies" / "support-agents.yaml"
+    policy.write_text(policy.read_text().replace("crm_find_customer: allow", "crm_find_customer: deny"))
+    assert granted() == everything - {"crm_find_customer"}
+    assert "There is no principal nobody." in one_sentence(holdgate("tools", "ls", "--for", "nobody"), 1)
