@@ -6,12 +6,11 @@ has written (semantics.md L-1, I-6). Everything here is synchronous and runs on 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
-from gateway import asking, holds, repeats
+from gateway import asking, charging, holds, repeats
 from gateway.bodies import Body
-from gateway.errors import LedgerUnavailable, Refusal
+from gateway.errors import Refusal
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import (
@@ -27,13 +26,11 @@ from gateway.model import (
     Verdict,
 )
 from gateway.repeats import Prior
-from gateway.replies import held, over_budget, over_time
+from gateway.replies import held
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
-from gateway.telemetry import metrics, spans
-
-log = logging.getLogger("holdgate.admission")
+from gateway.telemetry import spans
 
 _LEASE_MARGIN = 15.0
 """Seconds beyond a tool's own timeout before a silent dispatch counts as lost: retries, settling, a slow disk."""
@@ -82,8 +79,8 @@ class Admission:
         verdict = await self._store.write(lambda tx: self._admit(tx, action, decision, shown, told))
         if isinstance(verdict, Refusal):
             raise verdict
-        if decision.charges and isinstance(verdict, Permit) and action.mode is Mode.RUN and metrics.on():
-            await self._tell_budgets(action, decision)
+        if decision.charges and isinstance(verdict, Permit) and action.mode is Mode.RUN:
+            await charging.measure(self._store, action, decision)
         return verdict
 
     async def permit_look(self, action: Action) -> Permit:
@@ -115,8 +112,8 @@ class Admission:
             The permit, or None when somebody else consumed the approval, or it is no longer enough (S15, S19).
         """
         permit = await self._store.write(lambda tx: self._consume(tx, action, decision, hold_digest))
-        if decision.charges and permit is not None and metrics.on():
-            await self._tell_budgets(action, decision)
+        if decision.charges and permit is not None:
+            await charging.measure(self._store, action, decision)
         return permit
 
     async def retake(self, row: ActionRow, action: Action) -> Permit | None:
@@ -159,7 +156,7 @@ class Admission:
             if shown is None and action.tool.previewer is not None:
                 return LookFirst()
             return self._hold(tx, action, decision, shown, told)
-        over = self._over_time(tx, action, decision, opened) or self._over_budget(tx, action, decision)
+        over = charging.over_time(tx, action, decision, opened) or charging.reserve(tx, action, decision)
         if over is not None:
             return self._refuse(tx, action, over)
         return self._intend(tx, action, decision, told, Event.INTENT)
@@ -195,54 +192,22 @@ class Admission:
                     retry_after_ms=60_000,
                 ),
             )
-        expires_at = tx.now + terms.expires * 1000
-        digest = holds.digest(action, shown, decision.policy_hash)
         tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
         keep_ms = self._limits.keep_bodies + (terms.expires + terms.execute_within) * 1000
         for body in told:
             body.keep(tx, keep_ms)
-        tx.holds.add(
-            action.id,
-            principal.tenant,
-            digest=digest,
-            terms=holds.terms_to_json(terms),
-            witness=shown.witness if shown else "",
-            expires_at=expires_at,
-        )
-        tx.ledger.append(
-            Event.HOLD_CREATED,
-            **facts(action, decision),
-            digest=digest,
-            preview=shown.digest if shown else None,
-            groups=sorted({group for factor in terms.factors for group in factor.groups}),
-            expires_at=expires_at,
-        )
+        expires_at = holds.place(tx, action, decision, terms, shown)
         return held(action.id, expires_at, decision.message, shown)
 
     def _consume(self, tx: Transaction, action: Action, decision: Decision, hold_digest: str) -> Permit | None:
         row, hold = tx.actions.get(action.id), tx.holds.get(action.id)
-        if row is None or hold is None or hold.state is not HoldState.APPROVED:
+        if row is None or hold is None:
             return None
-        if tx.now >= (hold.execute_by or 0):
-            holds.close(tx, row, HoldState.APPROVED, HoldState.EXPIRED, "hold_expired")
+        stopped = self._stopped(tx, action)
+        approvers = holds.spendable(tx, action, row, hold, decision, digest=hold_digest, stopped=stopped)
+        if approvers is None:
             return None
-        if hold.digest != hold_digest:
-            holds.close(tx, row, HoldState.APPROVED, HoldState.STALE, "hold_stale")
-            return None
-        refused = self._stopped(tx, action)
-        if refused is None and decision.verdict is Verdict.DENY:
-            refused = Refusal(decision.code, decision.message)
-        if refused is not None:
-            holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, refused.code)
-            return None
-        terms = decision.approval or holds.terms_from_json(hold.terms)
-        approvers = holds.eligible_approvers(tx, row, hold, terms)
-        if not holds.satisfied(terms, approvers):
-            tx.holds.renew(row.id, holds.terms_to_json(terms))
-            tx.holds.move(row.id, HoldState.APPROVED, HoldState.PENDING)
-            tx.ledger.append(Event.HOLD_DECIDED, **facts(action), state="pending", why="more approvals are needed")
-            return None
-        over = self._over_budget(tx, action, decision)
+        over = charging.reserve(tx, action, decision)
         if over is not None:
             holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, over.code)
             return None
@@ -266,33 +231,6 @@ class Admission:
         )
         line = tx.ledger.append(Event.INTENT, **facts(action, decision), fence=fence)
         return self._permit(action, Mode.RUN, fence, line.hash)
-
-    def _over_time(self, tx: Transaction, action: Action, decision: Decision, opened: int) -> Refusal | None:
-        """A task's wall clock bounds what its agent may still ask for; waiting for a human is not its own time."""
-        clock = decision.limits.wall_clock
-        if clock is None or tx.now - opened < clock * 1000:
-            return None
-        return over_time(clock, action.task, decision)
-
-    def _over_budget(self, tx: Transaction, action: Action, decision: Decision) -> Refusal | None:
-        tenant = action.principal.tenant
-        for charge in decision.charges:
-            if not tx.budgets.reserve(tenant, action.id, charge):
-                tx.budgets.release(action.id)
-                return over_budget(charge, tx.budgets.used(tenant, charge), action.task, decision)
-        return None
-
-    async def _tell_budgets(self, action: Action, decision: Decision) -> None:
-        """Measure what is used of the budgets that were charged: once it is committed, for the work may run twice."""
-        tenant = action.principal.tenant
-        try:
-            used = await self._store.read(lambda tx: [tx.budgets.used(tenant, charge) for charge in decision.charges])
-        except LedgerUnavailable as down:
-            # The intent stands, whatever can be told of its price.
-            log.warning("budgets_not_measured", extra={"action": action.id, "why": str(down)})
-            return
-        for charge, sum in zip(decision.charges, used, strict=True):
-            metrics.charged(action, charge, sum)
 
     def _intend(
         self, tx: Transaction, action: Action, decision: Decision, told: tuple[Body, ...], event: Event

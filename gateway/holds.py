@@ -9,8 +9,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway import canonical
-from gateway.lines import later_facts
-from gateway.model import Action, ApprovalFactor, ApprovalTerms, Event, HoldState, Kind, Principal, Role, Shown
+from gateway.errors import Refusal
+from gateway.lines import facts, later_facts
+from gateway.model import (
+    Action,
+    ApprovalFactor,
+    ApprovalTerms,
+    Decision,
+    Event,
+    HoldState,
+    Kind,
+    Principal,
+    Role,
+    Shown,
+    Verdict,
+)
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
 from gateway.store.transaction import Transaction
@@ -22,7 +35,7 @@ def digest(action: Action, shown: Shown | None, policy_hash: str) -> str:
     Who must approve, and until when, is not in it: the transaction that consumes the hold checks those itself, so
     that a policy which asks for one more reviewer does not void the approvals already given.
     """
-    facts = {
+    approved = {
         "tenant": action.principal.tenant,
         "principal": action.principal.id,
         "owner": action.principal.owner,
@@ -36,7 +49,29 @@ def digest(action: Action, shown: Shown | None, policy_hash: str) -> str:
         "credential": action.tool.connector.credential,
         "action": action.id,
     }
-    return hashlib.sha256(canonical.dumps(facts)).hexdigest()
+    return hashlib.sha256(canonical.dumps(approved)).hexdigest()
+
+
+def place(tx: Transaction, action: Action, decision: Decision, terms: ApprovalTerms, shown: Shown | None) -> int:
+    """Let an action that is recorded as held wait for its approvals. Until when, in milliseconds since the epoch."""
+    asked, expires_at = digest(action, shown, decision.policy_hash), tx.now + terms.expires * 1000
+    tx.holds.add(
+        action.id,
+        action.principal.tenant,
+        digest=asked,
+        terms=terms_to_json(terms),
+        witness=shown.witness if shown else "",
+        expires_at=expires_at,
+    )
+    tx.ledger.append(
+        Event.HOLD_CREATED,
+        **facts(action, decision),
+        digest=asked,
+        preview=shown.digest if shown else None,
+        groups=sorted({group for factor in terms.factors for group in factor.groups}),
+        expires_at=expires_at,
+    )
+    return expires_at
 
 
 def terms_to_json(terms: ApprovalTerms) -> str:
@@ -116,6 +151,47 @@ def eligible_approvers(tx: Transaction, row: ActionRow, hold: HoldRow, terms: Ap
     return [voter for voter in voters if voter and objection(row, requester, voter, terms) is None]
 
 
+def spendable(
+    tx: Transaction,
+    action: Action,
+    row: ActionRow,
+    hold: HoldRow,
+    decision: Decision,
+    *,
+    digest: str,
+    stopped: Refusal | None,
+) -> list[Principal] | None:
+    """Who approved, if their approval can be spent now (semantics.md H-4, S16-S19).
+
+    Args:
+        decision: of the policy of this moment.
+        digest: recomputed from what would run now.
+        stopped: why nothing of this caller may run at all.
+
+    Returns:
+        None when it cannot: then the hold is closed, or waits for the approvals that it lacks now.
+    """
+    if hold.state is not HoldState.APPROVED:
+        return None
+    if stopped is None and decision.verdict is Verdict.DENY:
+        stopped = Refusal(decision.code, decision.message)
+    if tx.now >= (hold.execute_by or 0):
+        close(tx, row, HoldState.APPROVED, HoldState.EXPIRED, "hold_expired")
+    elif hold.digest != digest:
+        close(tx, row, HoldState.APPROVED, HoldState.STALE, "hold_stale")
+    elif stopped is not None:
+        close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, stopped.code)
+    else:
+        terms = decision.approval or terms_from_json(hold.terms)
+        approvers = eligible_approvers(tx, row, hold, terms)
+        if satisfied(terms, approvers):
+            return approvers
+        tx.holds.renew(row.id, terms_to_json(terms))
+        tx.holds.move(row.id, HoldState.APPROVED, HoldState.PENDING)
+        tx.ledger.append(Event.HOLD_DECIDED, **facts(action), state="pending", why="more approvals are needed")
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """What became of a vote."""
@@ -147,12 +223,12 @@ def vote(
         refused = f"The hold is {hold.state} already."
     if refused is None and shown != hold.digest:
         refused = "What you were shown is not what is asked now; look again."
-    facts = later_facts(row, voter.id)
+    about = later_facts(row, voter.id)
     if refused is not None:
-        tx.ledger.append(Event.VOTE, **facts, verdict=verdict, accepted=False, why=refused)
+        tx.ledger.append(Event.VOTE, **about, verdict=verdict, accepted=False, why=refused)
         return Vote(False, hold.state, refused)
     tx.holds.vote(row.id, row.tenant, voter.id, verdict, digest=shown, note=note[:500])
-    tx.ledger.append(Event.VOTE, **facts, verdict=verdict, accepted=True, digest=shown, voter_key=voter.key_id)
+    tx.ledger.append(Event.VOTE, **about, verdict=verdict, accepted=True, digest=shown, voter_key=voter.key_id)
     if verdict == "deny":
         close(tx, row, HoldState.PENDING, HoldState.DENIED, "hold_denied", by=voter.id)
         return Vote(True, HoldState.DENIED, "Denied; the action will not run.")
