@@ -23,7 +23,7 @@ from gateway.wire.fields import Fields, fields_of, with_one_accept
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.http_limits import FailureLimit, host_matches
 from gateway.wire.json_rpc import HEADER_MISMATCH, INVALID_REQUEST
-from gateway.wire.messages import BadMessage, read
+from gateway.wire.messages import BadMessage, id_of, read
 from gateway.wire.probes import Probes
 from gateway.wire.terms import encoded, unmet
 
@@ -242,12 +242,12 @@ def _message(fields: Fields, body: bytes) -> dict[str, Any] | Answer:
 def _misnamed(fields: Fields, message: dict[str, Any]) -> Answer | None:
     for header in fields.repeated & _ROUTING_HEADERS if fields.repeated else ():
         text = f"The header {header} appears more than once."
-        return failure(400, text, code=HEADER_MISMATCH, request_id=message.get("id"))
+        return failure(400, text, code=HEADER_MISMATCH, request_id=id_of(message))
     params: dict[str, Any] = message.get("params", {})
     for header, said in (("mcp-method", message.get("method")), ("mcp-name", params.get("name"))):
         value = fields.values.get(header)
         # The SDK decodes and compares encoded names itself.
         if value is not None and isinstance(said, str) and value != said and not value.startswith("=?"):
             text = f"The header {header} does not agree with the body."
-            return failure(400, text, code=HEADER_MISMATCH, request_id=message.get("id"))
+            return failure(400, text, code=HEADER_MISMATCH, request_id=id_of(message))
     return None

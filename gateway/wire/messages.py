@@ -56,7 +56,7 @@ def read(body: bytes) -> dict[str, Any]:
     try:
         message = _value(body)
     except BadJson as bad:
-        raise BadMessage(PARSE_ERROR, str(bad), _id_of(_guessed(body))) from None
+        raise BadMessage(PARSE_ERROR, str(bad), id_of(_guessed(body))) from None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise _invalid(message, "Send exactly one JSON-RPC 2.0 object.")
     if _is_answer(message):
@@ -83,7 +83,7 @@ def too_long(begun: bytes, ended: bytes) -> BadMessage:
     first, last = _BEGUN.match(begun[:ENDS]), _ENDED.search(ended[-ENDS:])
     members = re.findall(_SCALAR, first[1] + last[1]) if first and last else []
     return BadMessage(
-        PARSE_ERROR, f"The message is larger than {MAX_BYTES} bytes.", _id_of(_guessed(b"{%b}" % b",".join(members)))
+        PARSE_ERROR, f"The message is larger than {MAX_BYTES} bytes.", id_of(_guessed(b"{%b}" % b",".join(members)))
     )
 
 
@@ -100,11 +100,11 @@ def _value(body: bytes) -> Any:
 
 
 def _invalid(message: Any, why: str) -> BadMessage:
-    return BadMessage(INVALID_REQUEST, why, _id_of(message))
+    return BadMessage(INVALID_REQUEST, why, id_of(message))
 
 
-def _id_of(message: Any) -> Id | None:
-    """The id under which the sender of `message` waits for an answer.
+def id_of(message: Any) -> Id | None:
+    """The id under which the sender of `message` waits for an answer; None where there is none, or none for sure.
 
     What names no method may be an answer itself, to a question of ours that has the same id as a request of theirs.
     """

@@ -14,6 +14,7 @@ from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 from gateway.wire.fields import Fields
 from gateway.wire.http_answers import Answer, failure
 from gateway.wire.json_rpc import UNSUPPORTED_VERSION
+from gateway.wire.messages import id_of
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
@@ -34,7 +35,7 @@ def unmet(fields: Fields, message: Mapping[str, Any]) -> Answer | None:
     Args:
         message: one JSON-RPC message whose `params` are an object, if there are any.
     """
-    values, request_id = fields.values, message.get("id")
+    values, request_id = fields.values, id_of(message)
     if not values.get("content-type", "").lower().startswith(_JSON):
         return failure(415, f"Send the message as `Content-Type: {_JSON}`.", request_id=request_id)
     accepted = {kind.partition(";")[0].strip().lower() for kind in values.get("accept", "").split(",")}

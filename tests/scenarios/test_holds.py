@@ -178,6 +178,29 @@ def test_what_is_no_yes_to_what_is_asked_fills_no_seat(place: Place, acme: Acme,
     run(scenario)
 
 
+def test_a_hold_of_another_tenant_is_none(place: Place, acme: Acme) -> None:
+    """S39, V-9: who has its id is told what they are told of one that does not exist, and leaves no line there."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            digest = place.hold(action).digest
+
+            def vote_from_elsewhere(tx: Transaction) -> list[Vote]:
+                fay = check(tx, place.keys["fay"])
+                assert fay is not None
+                stranger = replace(fay, tenant="another")
+                return [vote(tx, id, stranger, "approve", digest) for id in (action, action[::-1])]
+
+            real, unreal = await gateway.app.store.write(vote_from_elsewhere)
+            assert real == replace(unreal, message=unreal.message.replace(action[::-1], action))
+        assert not place.lines(event=Event.VOTE)
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
 def test_too_many_questions_are_not_asked(place: Place, acme: Acme) -> None:
     """H-13: a principal's open questions are capped; another's are counted apart."""
     place.write_policy(held())

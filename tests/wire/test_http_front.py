@@ -199,6 +199,14 @@ def test_a_client_that_takes_or_sends_something_else_is_told_what_to_say(
     assert gateway.calls == []
 
 
+def test_a_refused_answer_is_not_answered_by_its_id(port: int) -> None:
+    """I-5: its id is of a question of ours, and the client may have a request of the same one under way."""
+    answered = request(b'{"jsonrpc": "2.0", "id": 1, "result": {}}', era="2025-06-18", accept="text/html")
+    for raw in (answered, answered.replace(b"host:", b"mcp-name: a\r\nmcp-name: b\r\nhost:")):
+        status, _, refusal = exchange(port, raw)
+        assert (status, refusal["id"]) in {(406, None), (400, None)}
+
+
 @pytest.mark.parametrize("era", [MODERN, "2025-06-18"])
 @pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip", "identity\r\ncontent-encoding: gzip"])
 def test_a_body_that_is_encoded_is_refused_before_it_is_read(gateway: Shop, port: int, era: str, encoding: str) -> None:
