@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from gateway.model import State
+from gateway.model import HoldState, State
 from gateway.store.actions import ActionRow, Actions
+from gateway.store.holds import Holds
 from tests.calling import CALL
+from tests.store.conftest import seal
 
 HERE, NEWER = "run_1", "run_2"
 FENCE = 1
@@ -85,6 +88,20 @@ def test_what_was_put_off_is_not_looked_into_before(connection: sqlite3.Connecti
         return len(Actions(connection, 59_999).due()), len(Actions(connection, 60_000).due())
 
     assert stepped(connection, State.UNKNOWN, put_off)[1] == (0, 1)
+
+
+def test_a_hold_goes_on_only_from_where_it_stands(connection: sqlite3.Connection) -> None:
+    """H-2, S15: of two who come for the same hold one moves it, whatever they have seen before."""
+    holds = Holds(connection, 2_000, seal)
+    for stands in HoldState:
+        Actions(connection, 2_000).add(replace(CALL, id=stands), State.HELD, policy_hash="", instance=HERE)
+        holds.add(stands, "acme", digest="", terms="", witness="", expires_at=9_000)
+        assert holds.move(stands, HoldState.PENDING, stands)
+        for seen in {*HoldState} - {stands}:
+            assert not holds.move(stands, seen, HoldState.CONSUMED)
+        hold = holds.get(stands)
+        assert hold is not None
+        assert hold.state is stands
 
 
 def stepped(connection: sqlite3.Connection, state: State, step: Step) -> tuple[ActionRow, object, ActionRow]:
