@@ -179,7 +179,7 @@ def test_what_is_no_yes_to_what_is_asked_fills_no_seat(place: Place, acme: Acme,
 
 
 def test_a_hold_of_another_tenant_is_none(place: Place, acme: Acme) -> None:
-    """S39, V-9: who has its id is told what they are told of one that does not exist, and leaves no line there."""
+    """T-5, V-9: who has its id is told what they are told of one that does not exist, and leaves no line there."""
     place.write_policy(held())
 
     async def scenario() -> None:

@@ -92,16 +92,40 @@ def test_what_was_put_off_is_not_looked_into_before(connection: sqlite3.Connecti
 
 def test_a_hold_goes_on_only_from_where_it_stands(connection: sqlite3.Connection) -> None:
     """H-2, S15: of two who come for the same hold one moves it, whatever they have seen before."""
-    holds = Holds(connection, 2_000, seal)
     for stands in HoldState:
-        Actions(connection, 2_000).add(replace(CALL, id=stands), State.HELD, policy_hash="", instance=HERE)
-        holds.add(stands, "acme", digest="", terms="", witness="", expires_at=9_000)
+        holds = asked(connection, stands, tenant="acme")
         assert holds.move(stands, HoldState.PENDING, stands)
         for seen in {*HoldState} - {stands}:
             assert not holds.move(stands, seen, HoldState.CONSUMED)
         hold = holds.get(stands)
         assert hold is not None
         assert hold.state is stands
+
+
+def test_a_hold_is_over_from_the_moment_that_it_names(connection: sqlite3.Connection) -> None:
+    """H-6, S18: to the millisecond, for votes and for the execution; whoever else may come too late for it."""
+    asked(connection, "pending", tenant="acme", expires_at=9_000)
+    asked(connection, "approved", tenant="acme", expires_at=3_000).move(
+        "approved", HoldState.PENDING, HoldState.APPROVED, execute_by=7_000
+    )
+
+    def over(at: int) -> set[str]:
+        return {hold.action for hold in Holds(connection, at, seal).overdue()}
+
+    assert [over(at) for at in (6_999, 7_000, 8_999, 9_000)] == [
+        set(),
+        {"approved"},
+        {"approved"},
+        {"approved", "pending"},
+    ]
+
+
+def test_open_questions_are_those_that_wait_for_a_vote(connection: sqlite3.Connection) -> None:
+    """H-13, T-3: an approved one is none any more, and another tenant's principal of that name is somebody else."""
+    for id, tenant in (("one", "acme"), ("another", "acme"), ("a stranger's", "another")):
+        holds = asked(connection, id, tenant=tenant)
+    holds.move("another", HoldState.PENDING, HoldState.APPROVED, execute_by=7_000)
+    assert holds.pending_of("acme", CALL.principal.id) == 1
 
 
 def stepped(connection: sqlite3.Connection, state: State, step: Step) -> tuple[ActionRow, object, ActionRow]:
@@ -118,3 +142,12 @@ def stepped(connection: sqlite3.Connection, state: State, step: Step) -> tuple[A
     assert before is not None
     assert after is not None
     return before, answer, after
+
+
+def asked(connection: sqlite3.Connection, id: str, *, tenant: str, expires_at: int = 9_000) -> Holds:
+    """A hold of the caller's that waits for votes, and the others."""
+    holds = Holds(connection, 2_000, seal)
+    caller = replace(CALL.principal, tenant=tenant)
+    Actions(connection, 2_000).add(replace(CALL, id=id, principal=caller), State.HELD, policy_hash="", instance=HERE)
+    holds.add(id, tenant, digest="", terms="", witness="", expires_at=expires_at)
+    return holds
