@@ -39,7 +39,7 @@ def test_money_is_spent_once_and_kept_while_unknown(place: Place, acme: Acme) ->
 
     async def scenario() -> None:
         async with house(place) as gateway:
-            acme.fault("fail_before", 429, method="POST", times=None)
+            acme.fault("fail_before", 425, method="POST", times=None)
             busy = await gateway.call("plain_refund", {**REFUND, "cents": 1_000})
             assert busy["code"] == "upstream_busy"
             acme.start_over()
