@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_a_rolling_budget_is_never_exceeded(tmp_path: Path) -> None:
-    """V-7, R-5: in every window of the length, no more than the limit; what is released is free again."""
+    """V-7, R-5: in every window of the length, no more than the limit; what is released is free again, and once."""
     now = [1_000_000_000_000]
     store = SqliteStore(tmp_path / "holdgate.db", seal, clock=lambda: now[0])
     charge = BudgetCharge("b", amount=4, limit=10, window=24 * 3600, unit="cents")
@@ -27,12 +27,14 @@ def test_a_rolling_budget_is_never_exceeded(tmp_path: Path) -> None:
         return store.transact(lambda tx: tx.budgets.reserve("default", action, charge))
 
     assert [reserve("a"), reserve("b"), reserve("c")] == [True, True, False]
-    store.transact(lambda tx: tx.budgets.release("a"))
+    assert store.transact(lambda tx: tx.budgets.reserve("another", "g", charge)), "another tenant's is another budget"
+    for _ in range(2):
+        store.transact(lambda tx: tx.budgets.release("a"))
     store.transact(lambda tx: tx.budgets.settle("b"))
     assert reserve("d")
-    now[0] += 23 * 3_600_000
-    assert not reserve("e")
-    now[0] += 3 * 3_600_000
+    now[0] += 24 * 3_600_000 - 1
+    assert not reserve("e"), "for a window of this length still holds the others whole"
+    now[0] += 2 * 3_600_000
     assert reserve("f")
     store.close()
 
