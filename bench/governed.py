@@ -114,7 +114,7 @@ def live(home: Home, past: int) -> None:
                 None, (), Carried(), 30.0,
             )  # fmt: skip
             tx.actions.add(action, State.DISPATCHING, policy_hash="0" * 64, instance="past")
-            Body.seal(keyring, id, "arguments", arguments).keep(tx, 86_400_000)
+            Body.seal(keyring, id, "arguments", arguments).keep(tx)
             tx.ledger.append(Event.INTENT, **facts(action))
             tx.actions.settle(id, 1, State.SUCCEEDED, code=None)
             tx.actions.delivered([id], tx.now)

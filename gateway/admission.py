@@ -46,7 +46,6 @@ class Limits:
     """What admission needs to know of the settings. Milliseconds, and counts."""
 
     repeat_window: int
-    keep_bodies: int
     pending_holds: int
 
 
@@ -193,9 +192,8 @@ class Admission:
                 ),
             )
         tx.actions.add(action, State.HELD, policy_hash=decision.policy_hash, instance=self._instance)
-        keep_ms = self._limits.keep_bodies + (terms.expires + terms.execute_within) * 1000
         for body in told:
-            body.keep(tx, keep_ms)
+            body.keep(tx)
         expires_at = holds.place(tx, action, decision, terms, shown)
         return held(action.id, expires_at, decision.message, shown)
 
@@ -243,7 +241,7 @@ class Admission:
             lease_until=self._lease(tx, action),
         )
         for body in told:
-            body.keep(tx, self._limits.keep_bodies)
+            body.keep(tx)
         asking.spend(tx, action)
         line = tx.ledger.append(event, **facts(action, decision), fence=1)
         return self._permit(action, action.mode, 1, line.hash)

@@ -89,7 +89,7 @@ class App:
             self.store,
             self.keyring,
             self.instance.id,
-            Limits(limits.repeat_window_seconds * 1_000, keep, limits.pending_holds),
+            Limits(limits.repeat_window_seconds * 1_000, limits.pending_holds),
         )
         self.floods = Floods(self.store)
         self.pipeline = Pipeline(

@@ -32,8 +32,8 @@ class Body:
         """A JSON object, encrypted so that it can be read as this action's body of this kind, and as no other."""
         return cls(action_id, kind, keyring.seal(action_id, kind, to_json(content)))
 
-    def keep(self, tx: Transaction, keep_ms: int) -> None:
-        """Store it for so many milliseconds, in place of an earlier one of its kind."""
+    def keep(self, tx: Transaction, keep_ms: int | None = None) -> None:
+        """Store it in place of an earlier one of its kind, for so many milliseconds; None: as long as its action."""
         tx.bodies.put(self.action_id, self.kind, self.sealed, keep_ms=keep_ms)
 
     @property

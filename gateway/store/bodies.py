@@ -22,7 +22,7 @@ class Bodies:
         )
 
     def put(self, action: str, kind: str, sealed: bytes, *, keep_ms: int | None) -> None:
-        """Keep a body, to be told for so many milliseconds; None: for as long as there is anything of its action."""
+        """Keep a body, to be told for so many milliseconds at most; None: until it goes with the end of its action."""
         self.waiting.add((action, kind, sealed, None if keep_ms is None else self._now + keep_ms))
 
     def get(self, action: str, kind: str) -> bytes | None:

@@ -49,7 +49,7 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[SqliteStore]:
 def said(tx: Transaction, id: str, state: State = State.DISPATCHING) -> None:
     """An action under way, and what was said."""
     tx.actions.add(replace(CALL, id=id), state, policy_hash="", instance="run_1")
-    tx.bodies.put(id, "arguments", b"sealed", keep_ms=KEEP)
+    tx.bodies.put(id, "arguments", b"sealed", keep_ms=None)
 
 
 def ended(tx: Transaction, id: str, state: State = State.SUCCEEDED) -> None:
