@@ -66,7 +66,7 @@ class Writes:
     @property
     def accounted_for(self) -> bool:
         """Whether of every one its own answer, or a look since, can have told what became of it."""
-        return max(self._doubtful.values(), default=0) <= self._looked
+        return not self._doubtful or max(self._doubtful.values()) <= self._looked
 
     def number(self) -> int:
         """The number of the next write, from 1."""
