@@ -14,8 +14,8 @@ _SAME_EACH_TIME = frozenset(
 )
 _MOMENTS = frozenset({"expires", "expires_at"})
 _TELLING = (
-    *("tool", "principal", "state", "status", "code", "times", "how", "verdict", "why"),
-    *("change", "credential", "scope", "target", "by", "because"),
+    *("tool", "principal", "purpose", "state", "status", "code", "times", "how", "verdict", "why"),
+    *("change", "credential", "scope", "target", "by", "because", "instance", "unfinished"),
 )
 
 
@@ -26,6 +26,8 @@ def one_line(facts: dict[str, Any]) -> str:
         told["credential"] = None
     if facts.get("status") == facts.get("state"):
         told["status"] = None
+    if "unfinished" in facts:
+        told["unfinished"] = f"{counted(facts['unfinished'], 'call')} unfinished" if facts["unfinished"] else None
     if facts.get("times"):
         told["times"] = f"{counted(facts['times'], 'time')} more"
     if facts.get("accepted") is False:

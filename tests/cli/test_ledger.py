@@ -112,6 +112,17 @@ def test_a_misspelled_name_does_not_read_as_if_nothing_had_happened(holdgate: Ho
     assert "Did you mean not_permitted?" in one_sentence(holdgate("ledger", "query", "--code", "not_permited"), 1)
 
 
+def test_a_line_says_in_short_what_is_particular_to_its_event(holdgate: Holdgate) -> None:
+    """A reader of many lines sees which process began and ended, and why somebody stopped what."""
+    with holdgate.serving():
+        holdgate("kill", "everything", "--because", "a drill")
+    opened, stopped, closed = holdgate("ledger", "tail", "-n", "3").out.splitlines()
+    (instance,) = (line["instance"] for line in holdgate("ledger", "query", "--event", "WRITER_OPEN", "--json").jsons)
+    assert opened.endswith(f"WRITER_OPEN  {instance}")
+    assert closed.endswith(f"WRITER_CLOSE {instance}")
+    assert stopped.endswith(" a drill")
+
+
 def test_a_long_ledger_is_told_whole_and_in_order(home: Path, holdgate: Holdgate) -> None:
     """However many lines match, each is told once."""
     with opened_store(Home(home / "holdgate.yaml")) as store:
