@@ -114,6 +114,19 @@ def test_an_answer_that_was_lost_answers_after_the_window(place: Place, acme: Ac
     run(scenario)
 
 
+def test_a_new_key_does_it_again_though_the_first_answer_was_lost(place: Place, acme: Acme) -> None:
+    """I-4, I-15: a lost answer is given to who asks for it without a key; a key that is new asks for a second time."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            await gateway.call("plain_refund", REFUND, delivered=False)
+            again = await gateway.call("plain_refund", {**REFUND, "idempotency_key": "a second refund, on purpose"})
+            assert again["status"] == "done"
+        assert len(acme.mutating()) == 2
+
+    run(scenario)
+
+
 def test_a_lost_answer_that_is_no_longer_kept_is_none(place: Place, acme: Acme) -> None:
     """I-4, I-15: without a key of its own a call is not refused for ever because an answer was once lost."""
 
