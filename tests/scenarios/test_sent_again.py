@@ -70,6 +70,25 @@ def test_an_upstream_is_not_trusted_to_remember_a_key_for_days(place: Place, acm
     run(scenario)
 
 
+def test_a_key_is_as_old_as_its_first_use(place: Place, acme: Acme) -> None:
+    """I-8: each sending again is no reason for another half a day later: the upstream counts from the first."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            first = await lost(gateway, acme)
+            acme.fault("fail_before", 503, method="POST", times=None)
+            sent = []
+            for _ in range(2):
+                gateway.clock.turn(7 * 3_600)
+                await gateway.sweep()
+                sent.append(len(acme.mutating()))
+            assert await gateway.state(first["action_id"]) is State.UNKNOWN
+            assert TRIES < sent[0] == sent[1]
+        assert effects(acme) == 1
+
+    run(scenario)
+
+
 def test_a_stop_holds_for_a_sending_again(place: Place, acme: Acme) -> None:
     """T-10, I-8: an unknown write of a tool that is stopped is not sent again until the stop is lifted."""
 
