@@ -26,7 +26,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.repeats import Prior
-from gateway.replies import held
+from gateway.replies import held as is_held
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
@@ -151,13 +151,15 @@ class Admission:
         opened = tx.tasks.seen(action.principal.tenant, action.principal.id, action.task)
         if action.mode is Mode.PREVIEW:
             return self._intend(tx, action, decision, told, Event.PREVIEW)
-        if decision.verdict is Verdict.HOLD:
+        held = decision.verdict is Verdict.HOLD
+        charge = charging.lacking if held else charging.reserve
+        over = charging.over_time(tx, action, decision, opened) or charge(tx, action, decision)
+        if over is not None:
+            return self._refuse(tx, action, over)
+        if held:
             if shown is None and action.tool.previewer is not None:
                 return LookFirst()
             return self._hold(tx, action, decision, shown, told)
-        over = charging.over_time(tx, action, decision, opened) or charging.reserve(tx, action, decision)
-        if over is not None:
-            return self._refuse(tx, action, over)
         return self._intend(tx, action, decision, told, Event.INTENT)
 
     def _stopped(self, tx: Transaction, action: Action) -> Refusal | None:
@@ -195,7 +197,7 @@ class Admission:
         for body in told:
             body.keep(tx)
         expires_at = holds.place(tx, action, decision, terms, shown)
-        return held(action.id, expires_at, decision.message, shown)
+        return is_held(action.id, expires_at, decision.message, shown)
 
     def _consume(self, tx: Transaction, action: Action, decision: Decision, hold_digest: str) -> Permit | None:
         row, hold = tx.actions.get(action.id), tx.holds.get(action.id)

@@ -27,6 +27,20 @@ def over_time(tx: Transaction, action: Action, decision: Decision, opened: int) 
     return too_late(clock, action.task, decision)
 
 
+def lacking(tx: Transaction, action: Action, decision: Decision) -> Refusal | None:
+    """Whether a budget could not pay the call now, by the refusal that names it; nothing is reserved.
+
+    Asked before a human is: an approval that cannot be paid would be asked for in vain. While it is waited for, others
+    may spend what is left, so that whoever spends the approval reserves (semantics.md R-3).
+    """
+    tenant = action.principal.tenant
+    for charge in decision.charges:
+        used = tx.budgets.used(tenant, charge)
+        if used + charge.amount > charge.limit:
+            return over_budget(charge, used, action.task, decision)
+    return None
+
+
 def reserve(tx: Transaction, action: Action, decision: Decision) -> Refusal | None:
     """Reserve what the call may cost, of all of its budgets or of none; the refusal names the one that is used up."""
     tenant = action.principal.tenant

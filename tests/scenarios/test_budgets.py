@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+from gateway.model import HoldState
 from gateway.telemetry.export import exporting
 from tests.acme import Acme
 from tests.house import house, run
@@ -77,6 +78,34 @@ def test_a_budget_that_cannot_be_measured_fails_no_call(place: Place, acme: Acme
 
     with exporting(prometheus=("127.0.0.1", free_port()), otlp=None, file=""):
         run(scenario)
+
+
+def test_nobody_is_asked_to_approve_what_cannot_be_paid(place: Place, acme: Acme) -> None:
+    """R-3, R-5: a call that would be held and is over a budget, or late, is refused at once; one that fits is held."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
+    terms = {"approve_over": {"cents": 500}, "budget": budget}
+    clock = {"task": {"wall_clock": "60s"}}
+    place.write_policy(policy({"plain_refund": terms}, approval={"from": ["finance"], "count": 1}, budgets=clock))
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+
+            async def pay(cents: int, task: str = "one") -> str:
+                answer = await gateway.call("plain_refund", {**REFUND, "cents": cents}, header_task=task)
+                return str(answer["code"] if answer["status"] == "refused" else answer["status"])
+
+            assert await pay(400) == "done"
+            assert await pay(601) == "over_budget"
+            assert await pay(600) == "held"
+            assert await pay(599) == "held", "an approval that is waited for reserves nothing"
+            gateway.clock.turn(61)
+            assert await pay(598) == "over_budget"
+            assert await pay(598, "two") == "held"
+            waiting = await gateway.app.store.read(lambda tx: tx.holds.waiting()[HoldState.PENDING])
+            assert waiting[0] == 3
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
 
 
 def test_what_one_budget_refuses_costs_none_of_the_others(place: Place, acme: Acme) -> None:
