@@ -74,6 +74,14 @@ def flip_and_rehash(file: sqlite3.Connection) -> None:
     file.execute("UPDATE ledger_head SET hash = ?", (previous,))
 
 
+def append_one(file: sqlite3.Connection) -> None:
+    """Go on with the chain, behind the head."""
+    seq, text, previous = file.execute("SELECT seq, text, hash FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+    text = json.dumps({**json.loads(text), "seq": seq + 1, "prev": previous}, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    file.execute("INSERT INTO ledger (seq, hash, text) VALUES (?, ?, ?)", (seq + 1, digest, text))
+
+
 def delete_one(file: sqlite3.Connection) -> None:
     file.execute("DELETE FROM ledger WHERE seq = 12")
 
@@ -109,6 +117,7 @@ def behead(file: sqlite3.Connection) -> None:
         (flip, Integrity.TAMPERED),
         (flip_and_rehash_one, Integrity.TAMPERED),
         (flip_and_rehash, Integrity.TAMPERED),
+        (append_one, Integrity.TAMPERED),
         (delete_one, Integrity.GAP),
         (delete_and_close_ranks, Integrity.TAMPERED),
         (swap, Integrity.TAMPERED),
@@ -118,11 +127,26 @@ def behead(file: sqlite3.Connection) -> None:
     ],
 )
 def test_every_change_is_found(written: Place, how: Attack, verdict: Integrity) -> None:
-    """S34, V-5: a flipped, deleted, exchanged or cut line is found, and said in words."""
+    """S34, V-5: a flipped, deleted, exchanged, cut or added line is found, and said in words."""
     attack(written, how)
     report = written.verify()
     assert report.verdict == verdict, report.findings
     assert report.findings
+
+
+def test_a_line_that_no_checkpoint_speaks_of_is_held_by_the_head(written: Place) -> None:
+    """L-3, V-5: the last one, told otherwise and with the hash of its new text."""
+
+    def retell(file: sqlite3.Connection) -> None:
+        (text,) = file.execute("SELECT text FROM ledger ORDER BY seq DESC LIMIT 1").fetchone()
+        told = text.replace("of the day", "of the night")
+        new = (told, hashlib.sha256(told.encode()).hexdigest(), text)
+        file.execute("UPDATE ledger SET text = ?, hash = ? WHERE text = ?", new)
+
+    written.transact(lambda tx: tx.ledger.append(Event.CONFIG, change="of the day"))
+    assert written.verify().verdict == Integrity.OK
+    attack(written, retell)
+    assert written.verify().verdict == Integrity.TAMPERED
 
 
 HELD = {"action": "act_1", "effect": "write", "mode": "run"}
