@@ -163,6 +163,7 @@ Line = tuple[Event, dict[str, Any]]
         ([(Event.HOLD_CREATED, HELD), (Event.CONSUMED, SPENT)], "approved by fay, who cast no such vote (V-3)"),
         ([(Event.VOTE, {**VOTE, "digest": "d2"}), (Event.CONSUMED, SPENT)], "cast no such vote (V-3)"),
         ([(Event.VOTE, {**VOTE, "accepted": False}), (Event.CONSUMED, SPENT)], "cast no such vote (V-3)"),
+        ([(Event.VOTE, {**VOTE, "verdict": "deny"}), (Event.CONSUMED, SPENT)], "cast no such vote (V-3)"),
         ([(Event.VOTE, VOTE), (Event.CONSUMED, SPENT), (Event.CONSUMED, SPENT)], "was spent twice (V-3)"),
         ([(Event.OUTCOME, WROTE)], "has an outcome and no intent (V-2)"),
         ([(Event.INTENT, HELD)], "is not listed as unknown (V-4)"),
