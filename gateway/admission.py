@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway import asking, charging, holds, repeats
 from gateway.bodies import Body
 from gateway.errors import Refusal
+from gateway.identify import name_of
 from gateway.keyring import Keyring
 from gateway.lines import facts
 from gateway.model import (
@@ -285,6 +286,7 @@ class Admission:
             "evidence": list(action.evidence) or None,
             "given": sorted(action.given) if action.given != action.arguments.keys() else None,
             "diff": shown.changes if shown else None,
+            "task": name_of(action.task, action.carried) if decision.verdict is Verdict.HOLD else None,
             "asked_in": spans.here(),
         }
         said = {name: value for name, value in context.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.keyring import Keyring
-from gateway.model import Action, Call, Key, Mode, Principal, Task, new_id
+from gateway.model import Action, Call, Carried, Key, Mode, Principal, Task, new_id
 from gateway.store.protocol import Store
 from gateway.tools.arguments import Resolved
 
@@ -103,6 +103,11 @@ class Identifier:
         """What makes two calls the same (I-5); keyed, for it stands on the ledger, and arguments can be guessed."""
         tool = resolved.tool
         return self._keyring.claim("fingerprint", tool.name, tool.schema_hash, resolved.mode, resolved.spelled)
+
+
+def name_of(task: Task, carried: Carried) -> str | None:
+    """What the caller calls its task, of which the ledger has a keyed hash; None: it gave it no name."""
+    return {"meta": carried.meta_task, "header": carried.header_task}.get(task.source)
 
 
 def tasks_named(keyring: Keyring, principals: Iterable[Principal], name: str) -> frozenset[str]:

@@ -103,7 +103,11 @@ def as_json(card: Card, masked: frozenset[str]) -> dict[str, Any]:
         "votes": [{"voter": vote.voter, "verdict": vote.verdict, "note": vote.note} for vote in card.votes],
         "arguments": {name: MASK if name in masked else value for name, value in card.arguments.items()},
         "diff": [_masked(change, masked) for change in card.context.get("diff") or ()],
-        "untrusted": {"reason": card.context.get("reason"), "evidence": card.context.get("evidence") or []},
+        "untrusted": {
+            "reason": card.context.get("reason"),
+            "task": card.context.get("task"),
+            "evidence": card.context.get("evidence") or [],
+        },
         "hidden_characters": hides(card.arguments) or hides(card.context),
     }
 
@@ -161,5 +165,7 @@ def print_card(out: Console, card: Card, masked: frozenset[str], *, whole: bool)
         )
     head("Untrusted: what the caller says about it", "yellow")
     line("reason", card.context.get("reason") or "none given")
+    if card.context.get("task"):
+        line("task", card.context["task"])
     for cited in card.context.get("evidence") or ():
         line("evidence", cited)

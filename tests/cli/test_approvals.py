@@ -55,6 +55,14 @@ def test_the_agents_reason_stands_below_the_facts_as_untrusted(before_acme: Hold
     assert [line.split()[0] for line in lines[untrusted + 1 :]] == ["reason"]
 
 
+def test_a_card_calls_the_task_what_its_agent_calls_it(two_must_agree: Holdgate) -> None:
+    """I-16, H-12: a name that a person can look up, among what the caller says; the ledger has a keyed hash."""
+    action = ask(two_must_agree, "It is on its way.", "--task", "tic_2002")
+    card = two_must_agree("approvals", "show", action, "--json").json
+    assert card["untrusted"]["task"] == "tic_2002" != card["task"]
+    assert two_must_agree("approvals", "show", action).out.splitlines()[-1].split() == ["task", "tic_2002"]
+
+
 def test_a_long_text_is_folded_to_look_at_and_whole_to_approve(before_acme: Holdgate, asked: str) -> None:
     """`show` says how long a folded text is; `approve` shows every byte before it asks (S21)."""
     assert f"[folded: {len(HOSTILE * 12)} characters in all]" in before_acme("approvals", "show", asked).out
