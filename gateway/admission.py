@@ -28,6 +28,7 @@ from gateway.model import (
 )
 from gateway.repeats import Prior
 from gateway.replies import held as is_held
+from gateway.stops import stopped
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
@@ -166,13 +167,14 @@ class Admission:
     def _stopped(self, tx: Transaction, action: Action) -> Refusal | None:
         """Credential and switches, looked at by the very transaction that would let the call out (C-4, T-10)."""
         principal, tool = action.principal, action.tool
-        if not tx.people.active(principal.tenant, principal.id, principal.key_id):
-            return Refusal("not_permitted", "The credential of this call was revoked or has expired.")
-        stop = tx.switches.stopping(principal.tenant, principal.id, tool.name, tool.connector.name)
-        if stop is None:
-            return None
-        what = "Everything" if stop.scope == "everything" else f"The {stop.scope} {stop.target}"
-        return Refusal("switched_off", f"{what} has been stopped by an operator: {stop.because}")
+        return stopped(
+            tx,
+            tenant=principal.tenant,
+            principal=principal.id,
+            key=principal.key_id,
+            tool=tool.name,
+            connector=tool.connector.name,
+        )
 
     def _window(self, decision: Decision) -> int:
         return self._limits.repeat_window if decision.repeat_window is None else decision.repeat_window * 1000
@@ -204,8 +206,8 @@ class Admission:
         row, hold = tx.actions.get(action.id), tx.holds.get(action.id)
         if row is None or hold is None:
             return None
-        stopped = self._stopped(tx, action)
-        approvers = holds.spendable(tx, action, row, hold, decision, digest=hold_digest, stopped=stopped)
+        refused = self._stopped(tx, action)
+        approvers = holds.spendable(tx, action, row, hold, decision, digest=hold_digest, stopped=refused)
         if approvers is None:
             return None
         over = charging.reserve(tx, action, decision)

@@ -29,6 +29,7 @@ from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler
 from gateway.redact import Redactor
 from gateway.settings import Home
+from gateway.stops import SecondLook
 from gateway.store.clock import Clock, wall_clock
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
@@ -77,7 +78,7 @@ class App:
         self.redactor = Redactor()
         self.vault = open_vault(home) if vault is None else vault
         self.broker = Broker(self.vault, on_secret=self.redactor.learn)
-        self.door = Door(self.broker, self.redactor)
+        self.door = Door(self.broker, self.redactor, stopped=SecondLook(self.store))
         self.api_keys = ApiKeys(self.store)
         keep = limits.keep_answers_hours * 3_600_000
         throttle, rate = Throttle(), Rate(limits.calls_per_minute, 60.0)

@@ -28,6 +28,8 @@ from gateway.telemetry.spans import phase
 log = logging.getLogger("holdgate.executor")
 
 _FIRST_LOOK_MS = 2_000
+_COME_TO_NOTHING = ("credential_unavailable", "upstream_busy", "upstream_unreachable", "switched_off", "not_permitted")
+"""Failures of the way there, and not of the call: the same one may be made again under its key."""
 T = TypeVar("T")
 Wrote = Callable[[Action], None]
 """Told of each action that has ended and happened, or may have."""
@@ -253,7 +255,7 @@ def _failed(failed: UpstreamError, upstream: OpenUpstream, *, writes: bool) -> E
         failed.message,
         retry_after_ms=_milliseconds(failed.retry_after),
         credential_version=version,
-        frees_claim=failed.code in ("credential_unavailable", "upstream_busy", "upstream_unreachable"),
+        frees_claim=failed.code in _COME_TO_NOTHING,
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import UpstreamError
 from gateway.model import Mode, Permit, Risk
-from gateway.outbound.door import Door, EngineFor
+from gateway.outbound.door import Door
+from gateway.outbound.lane import EngineFor
 from gateway.outbound.upstream import GatedUpstream
 from gateway.redact import Redactor
 from gateway.testing.secrecy import MemoryVault, captured
@@ -76,6 +77,10 @@ class Doorway:
         return self.door.open(tool, self.permit(tool, **changed), deadline=soon(seconds))
 
 
+async def nothing_is(permit: Permit, connector: str) -> None:
+    """Nobody has stopped anything."""
+
+
 @asynccontextmanager
 async def doorway(
     port: int,
@@ -110,7 +115,16 @@ async def doorway(
     vault = vault or MemoryVault({REFERENCE: CANARY})
     broker = Broker(vault, on_secret=redactor.learn)
     with captured(redactor, libraries=logging.DEBUG) as logged:
-        at = Doorway(Door(broker, redactor, engine=engine), vault, broker, redactor, shop, look, order, logged)
+        at = Doorway(
+            Door(broker, redactor, stopped=nothing_is, engine=engine),
+            vault,
+            broker,
+            redactor,
+            shop,
+            look,
+            order,
+            logged,
+        )
         try:
             yield at
         finally:

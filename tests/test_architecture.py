@@ -40,6 +40,7 @@ FLAT_ROOMS = {
             "floods",
             "admission",
             "charging",
+            "stops",
             "holds",
             "executor",
             "bodies",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -12,6 +13,7 @@ from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.frozen import statically_frozen
 from gateway.redact import INVISIBLE, Redactor
 
+_TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
 _LONGEST_WAIT: Final = 86_400.0
 _LONGEST_QUOTE: Final = 200
 _NOTES: Final = ("message", "detail", "error_description", "title", "error", "errors")
@@ -171,3 +173,24 @@ def _note(said: Any) -> str:
         elif isinstance(said, dict):
             said = next((said[name] for name in _NOTES if said.get(name)), None)
     return ""
+
+
+def repeatable(*, keyed: bool) -> Callable[[UpstreamError], bool]:
+    """Whether the same request may be sent again after a failure (semantics.md R-6).
+
+    Args:
+        keyed: it is a write that the upstream makes once, however often it comes.
+    """
+
+    def may_be(failure: UpstreamError) -> bool:
+        match failure.code:
+            case "upstream_unreachable" | "upstream_busy":
+                return True
+            case "upstream_failed":
+                return failure.status is None or failure.status in _TRANSIENT or 200 <= failure.status <= 299
+            case "outcome_unknown":
+                return keyed and (failure.status is None or failure.status in _TRANSIENT)
+            case _:
+                return False
+
+    return may_be

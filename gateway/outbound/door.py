@@ -15,16 +15,26 @@ from typing import Final, TypeAlias
 import httpx
 
 from gateway.connector import JSON, Connector, Tool
-from gateway.errors import CredentialUnavailable, UpstreamError
+from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
 from gateway.model import Mode, Permit
-from gateway.outbound.answers import Answer, after_a_write, blocked, not_sent, seconds_of, unanswered, value_of
-from gateway.outbound.egress import EgressRefused, base_of
-from gateway.outbound.engine import NOT_SENT, AiohttpEngine, BodyRefused, Response
+from gateway.outbound.answers import (
+    Answer,
+    after_a_write,
+    blocked,
+    not_sent,
+    repeatable,
+    seconds_of,
+    unanswered,
+    value_of,
+)
+from gateway.outbound.egress import EgressRefused
+from gateway.outbound.engine import NOT_SENT, BodyRefused, Response
+from gateway.outbound.lane import EngineFor, Lane, engine_for
 from gateway.outbound.lending import Lender
-from gateway.outbound.pacing import Pace, repeated
+from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.template import Template, template_of
-from gateway.outbound.upstream import Ask, GatedUpstream, Query, Writes
+from gateway.outbound.upstream import GatedUpstream, Query, Writes, through
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
 from gateway.telemetry.requests import asking, leasing
@@ -32,9 +42,11 @@ from vault.secret import Secret
 
 log = logging.getLogger("holdgate.outbound")
 
-EngineFor: TypeAlias = Callable[[Connector], AiohttpEngine]
+Stopped: TypeAlias = Callable[[Permit, str], Awaitable[Refusal | None]]
+"""Why the action of a permit may write no more, or None; given the connector's name. See `stops.SecondLook`."""
 
-_TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
+_FRESH: Final = 0.05
+"""Seconds from the permit, or from the last look, in which a write goes out without another look."""
 
 
 class Door:
@@ -45,14 +57,18 @@ class Door:
     Args:
         broker: lends the credential, at the last moment.
         redactor: learns every credential before it is used, and cleans every answer.
+        stopped: asked before a write that had to wait.
         engine: makes what carries a connector's requests; `AiohttpEngine` by default.
     """
 
-    def __init__(self, broker: Lender, redactor: Redactor, *, engine: EngineFor | None = None) -> None:
+    def __init__(
+        self, broker: Lender, redactor: Redactor, *, stopped: Stopped, engine: EngineFor | None = None
+    ) -> None:
         self._broker = broker
         self._redactor = redactor
-        self._engine = engine or _aiohttp_engine
-        self._lanes: dict[Connector, _Lane] = {}
+        self._stopped = stopped
+        self._engine = engine or engine_for
+        self._lanes: dict[Connector, Lane] = {}
 
     def open(self, tool: Tool, permit: Permit, *, deadline: float) -> GatedUpstream:
         """The upstream that `tool` may use for the action of `permit`.
@@ -71,39 +87,16 @@ class Door:
             raise blocked(f"The permit is for {permit.tool}, not for {tool.name}.")
         lane = self._lanes.get(tool.connector)
         if lane is None:
-            lane = self._lanes[tool.connector] = _Lane(tool.connector, self._engine(tool.connector))
+            lane = self._lanes[tool.connector] = Lane(tool.connector, self._engine(tool.connector))
         writes = Writes(again=permit.again)
-        passage = _Passage(self._broker, self._redactor, lane, tool, permit, deadline, writes)
-        return GatedUpstream(_through(passage), permit.upstream_key, writes)
+        passage = _Passage(self._broker, self._redactor, self._stopped, lane, tool, permit, deadline, writes)
+        return GatedUpstream(through(passage.ask), permit.upstream_key, writes)
 
     async def close(self) -> None:
         """Close every connection."""
         for lane in self._lanes.values():
             await lane.engine.aclose()
         self._lanes.clear()
-
-
-def _aiohttp_engine(connector: Connector) -> AiohttpEngine:
-    return AiohttpEngine(base_of(connector), internal=connector.internal)
-
-
-def _through(passage: _Passage) -> Ask:
-    """`passage.ask` without a way back to the passage: a bound method would show the broker to the connector."""
-
-    def ask(
-        method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
-    ) -> Awaitable[JSON]:
-        return passage.ask(method, path, query, body, if_match, file=file)
-
-    return ask
-
-
-class _Lane:
-    """What the calls to one connector share."""
-
-    def __init__(self, connector: Connector, engine: AiohttpEngine) -> None:
-        self.engine = engine
-        self.pace = Pace(calls_per_second=connector.calls_per_second, max_concurrent=connector.max_concurrent)
 
 
 class _Passage:
@@ -113,7 +106,8 @@ class _Passage:
         self,
         broker: Lender,
         redactor: Redactor,
-        lane: _Lane,
+        stopped: Stopped,
+        lane: Lane,
         tool: Tool,
         permit: Permit,
         deadline: float,
@@ -121,6 +115,8 @@ class _Passage:
     ) -> None:
         self._broker = broker
         self._redactor = redactor
+        self._stopped = stopped
+        self._looked = asyncio.get_running_loop().time()
         self._lane = lane
         self._tool = tool
         self._connector = tool.connector
@@ -130,7 +126,7 @@ class _Passage:
         self._reads_only = permit.reads_only or permit.mode is Mode.PREVIEW or not tool.writes
 
     async def ask(
-        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool
+        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
     ) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
         number = None if method == "GET" else self._writes.number()
@@ -141,7 +137,7 @@ class _Passage:
             return await repeated(
                 partial(self._attempt, template, number),
                 budget=self._lane.pace.budget,
-                repeatable=self._repeatable(template),
+                repeatable=repeatable(keyed=template.mutates and self._tool.idempotency_header is not None),
                 deadline=self._deadline,
             )
         except (UpstreamError, CredentialUnavailable) as failure:
@@ -174,22 +170,6 @@ class _Passage:
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 
-    def _repeatable(self, template: Template) -> Callable[[UpstreamError], bool]:
-        keyed = template.mutates and self._tool.idempotency_header is not None
-
-        def repeatable(failure: UpstreamError) -> bool:
-            match failure.code:
-                case "upstream_unreachable" | "upstream_busy":
-                    return True
-                case "upstream_failed":
-                    return failure.status is None or failure.status in _TRANSIENT or 200 <= failure.status <= 299
-                case "outcome_unknown":
-                    return keyed and (failure.status is None or failure.status in _TRANSIENT)
-                case _:
-                    return False
-
-        return repeatable
-
     async def _attempt(self, template: Template, number: int | None) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
         doubtful, doubts = False, self._writes.doubts
@@ -197,6 +177,8 @@ class _Passage:
         try:
             self._refuse_when_over()
             secret = await self._lease()
+            if number is not None:
+                await self._look_again()
             self._refuse_when_over()
             if number is not None:
                 doubtful = self._writes.sending(number)
@@ -231,6 +213,18 @@ class _Passage:
     def _refuse_when_over(self) -> None:
         if self._writes.over:
             raise blocked("The action has ended, and sends nothing any more.")
+
+    async def _look_again(self) -> None:
+        """A write that waited, for its turn or to be sent again, is stopped by what was stopped meanwhile (T-10)."""
+        if (now := asyncio.get_running_loop().time()) - self._looked < _FRESH:
+            return
+        try:
+            refused = await self._stopped(self._permit, self._connector.name)
+        except LedgerUnavailable as down:
+            raise not_sent(f"Whether it may still be sent cannot be told. {down}") from None
+        if refused is not None:
+            raise UpstreamError(refused.code, refused.message, effect="none", sent=False)
+        self._looked = now
 
     async def _lease(self) -> Secret | None:
         credential = self._permit.credential

@@ -27,6 +27,17 @@ class Ask(Protocol):
         ...
 
 
+def through(door: Ask) -> Ask:
+    """`door` without a way back to whose it is: a bound method would show the connector all that stands behind it."""
+
+    def ask(
+        method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+    ) -> Awaitable[JSON]:
+        return door(method, path, query, body, if_match, file=file)
+
+    return ask
+
+
 class Writes:
     """What became of the writes of one action, each under its number.
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.connector import Connector
-from gateway.outbound.door import EngineFor
 from gateway.outbound.egress import address_refusal, base_of
 from gateway.outbound.engine import AiohttpEngine
+from gateway.outbound.lane import EngineFor
 from gateway.outbound.resolver import AddressRefused
 from tests.doorway import doorway, failure, soon
 from tests.misbehaving import wire

@@ -9,9 +9,11 @@ import pytest
 
 from gateway.identity.api_keys import revoke_key
 from gateway.model import Call, Event
+from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import REFUND, TENANT, Place
+from tests.services import eventually
 
 
 @pytest.mark.parametrize(
@@ -48,5 +50,39 @@ def test_a_revoked_key_admits_nothing_that_had_authenticated(place: Place, acme:
             assert (answer.status, answer.code) == ("refused", "not_permitted")
         assert acme.mutating() == []
         assert place.lines(event=Event.REFUSED)[-1]["code"] == "not_permitted"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("tool", ["plain_refund", "keyed_pay_back"])
+@pytest.mark.parametrize("taken_back", ["a stop", "the key"])
+def test_a_write_that_is_about_to_be_tried_again_is_taken_back_too(
+    place: Place, acme: Acme, tool: str, taken_back: str
+) -> None:
+    """T-10, C-4: what the upstream was too busy for, and would be asked again in a second, does not go out any more."""
+
+    def take_back(tx: Transaction, key: str) -> None:
+        if taken_back == "a stop":
+            tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
+        else:
+            revoke_key(tx, TENANT, key, by="olga")
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            caller = await gateway.app.api_keys.authenticate(place.keys["bot"])
+            assert caller is not None
+            acme.fault("fail_before", 429, method="POST")
+            paying = asyncio.create_task(gateway.call(tool, REFUND))
+            await asyncio.to_thread(eventually, lambda: len(acme.mutating()) == 1, "the first attempt")
+            await gateway.app.store.write(lambda tx: take_back(tx, caller.key_id))
+            answer = await paying
+            assert (answer["status"], answer["code"]) == (
+                "failed",
+                "switched_off" if taken_back == "a stop" else "not_permitted",
+            )
+            assert len(acme.mutating()) == 1
+            if taken_back == "a stop":
+                await gateway.app.store.write(lambda tx: tx.switches.resume(TENANT, "tool", tool))
+                assert (await gateway.call(tool, REFUND))["status"] == "done", "its claim was given back"
 
     run(scenario)
