@@ -277,9 +277,8 @@ class Actions:
 
     def forget(self, before: int) -> int:
         """Drop tombstones of settled actions older than `before`; UNKNOWN never expires (semantics.md I-13)."""
-        done = self._execute(
-            "DELETE FROM actions WHERE id IN (SELECT id FROM actions WHERE settled_at < ? LIMIT ?)", (before, ROUND)
-        )
+        oldest = "SELECT id FROM actions WHERE settled_at < ? ORDER BY settled_at LIMIT ?"
+        done = self._execute(f"DELETE FROM actions WHERE id IN ({oldest})", (before, ROUND))  # noqa: S608 - a constant
         return int(done.rowcount)
 
     def _one(self, sql: str, parameters: tuple[Any, ...]) -> ActionRow | None:
