@@ -6,7 +6,7 @@ Asked by the transaction that lets a call out, and once more before a write that
 from __future__ import annotations
 
 from gateway.errors import Refusal
-from gateway.model import Permit
+from gateway.model import Permit, State
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 
@@ -33,7 +33,7 @@ class SecondLook:
         self._store = store
 
     async def __call__(self, permit: Permit, connector: str) -> Refusal | None:
-        """Why the action may write no more; None: it may.
+        """Why the action may write no more; None: it may, and is still this permit's to send (semantics.md I-8).
 
         Raises:
             LedgerUnavailable: nobody knows.
@@ -41,8 +41,9 @@ class SecondLook:
 
         def look(tx: Transaction) -> Refusal | None:
             row = tx.actions.get(permit.action_id)
-            if row is None:
-                return Refusal("not_permitted", "There is no record of this action.")
+            if row is None or row.state is not State.DISPATCHING or row.fence != permit.fence:
+                # Its lease ran out, as when the clock leaps: by now others may have been told that it did not happen.
+                return Refusal("upstream_unreachable", "The action was given up before it could be sent.")
             return stopped(
                 tx,
                 tenant=row.tenant,

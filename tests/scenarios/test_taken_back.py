@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.identity.api_keys import revoke_key
-from gateway.model import Call, Event
+from gateway.model import Call, Event, State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import house, run
@@ -84,5 +84,23 @@ def test_a_write_that_is_about_to_be_tried_again_is_taken_back_too(
             if taken_back == "a stop":
                 await gateway.app.store.write(lambda tx: tx.switches.resume(TENANT, "tool", tool))
                 assert (await gateway.call(tool, REFUND))["status"] == "done", "its claim was given back"
+
+    run(scenario)
+
+
+def test_a_write_that_was_given_up_while_it_waited_does_not_go_out(place: Place, acme: Acme) -> None:
+    """I-8: where the clock leaped past its lease, others may be told meanwhile that it did not happen."""
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            acme.fault("fail_before", 429, method="POST")
+            paying = asyncio.create_task(gateway.call("plain_refund", REFUND))
+            await asyncio.to_thread(eventually, lambda: len(acme.mutating()) == 1, "the first attempt")
+            gateway.clock.turn(60)
+            await gateway.sweep()
+            answer = await paying
+            assert (answer["status"], answer["code"]) == ("failed", "upstream_unreachable")
+            assert await gateway.state(answer["action_id"]) is State.FAILED
+        assert len(acme.mutating()) == 1
 
     run(scenario)
