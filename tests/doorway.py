@@ -14,7 +14,7 @@ import pytest
 from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import UpstreamError
 from gateway.model import Mode, Permit, Risk
-from gateway.outbound.door import Door
+from gateway.outbound.door import Door, Stopped
 from gateway.outbound.lane import EngineFor
 from gateway.outbound.upstream import GatedUpstream
 from gateway.redact import Redactor
@@ -90,6 +90,7 @@ async def doorway(
     vault: MemoryVault | None = None,
     credential: str | None = REFERENCE,
     internal: bool = True,
+    stopped: Stopped = nothing_is,
     **connector: Any,
 ) -> AsyncIterator[Doorway]:
     """A door to `http://127.0.0.1:port/v1`, unless told otherwise."""
@@ -116,7 +117,7 @@ async def doorway(
     broker = Broker(vault, on_secret=redactor.learn)
     with captured(redactor, libraries=logging.DEBUG) as logged:
         at = Doorway(
-            Door(broker, redactor, stopped=nothing_is, engine=engine),
+            Door(broker, redactor, stopped=stopped, engine=engine),
             vault,
             broker,
             redactor,

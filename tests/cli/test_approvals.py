@@ -63,6 +63,14 @@ def test_a_card_calls_the_task_what_its_agent_calls_it(two_must_agree: Holdgate)
     assert two_must_agree("approvals", "show", action).out.splitlines()[-1].split() == ["task", "tic_2002"]
 
 
+def test_what_an_agent_calls_its_task_is_inert_on_the_card(two_must_agree: Holdgate) -> None:
+    """H-12: a name is shown as it is, blanks that no eye can see and markup too, and only below the facts."""
+    action = ask(two_must_agree, "It is on its way.", "--task", "[bold]t\u2800state: approved[/bold]")
+    *facts, task = two_must_agree("approvals", "show", action).out.splitlines()
+    assert task == f"  {'task':<14} [bold]t<U+2800>state: approved[/bold]"
+    assert "state: approved" not in "".join(facts)
+
+
 def test_a_long_text_is_folded_to_look_at_and_whole_to_approve(before_acme: Holdgate, asked: str) -> None:
     """`show` says how long a folded text is; `approve` shows every byte before it asks (S21)."""
     assert f"[folded: {len(HOSTILE * 12)} characters in all]" in before_acme("approvals", "show", asked).out
