@@ -15,6 +15,8 @@ from tests.house import house, run
 from tests.living import REFUND, TENANT, Place
 from tests.services import eventually
 
+KEY = "a-key-of-the-hosts-own-1"
+
 
 @pytest.mark.parametrize(
     ("scope", "target"),
@@ -72,7 +74,7 @@ def test_a_write_that_is_about_to_be_tried_again_is_taken_back_too(
             caller = await gateway.app.api_keys.authenticate(place.keys["bot"])
             assert caller is not None
             acme.fault("fail_before", 429, method="POST")
-            paying = asyncio.create_task(gateway.call(tool, REFUND))
+            paying = asyncio.create_task(gateway.call(tool, REFUND, header_key=KEY))
             await asyncio.to_thread(eventually, lambda: len(acme.mutating()) == 1, "the first attempt")
             await gateway.app.store.write(lambda tx: take_back(tx, caller.key_id))
             answer = await paying
@@ -81,9 +83,10 @@ def test_a_write_that_is_about_to_be_tried_again_is_taken_back_too(
                 "switched_off" if taken_back == "a stop" else "not_permitted",
             )
             assert len(acme.mutating()) == 1
+            assert place.action(answer["action_id"]).key_digest is None, "its claim was given back"
             if taken_back == "a stop":
                 await gateway.app.store.write(lambda tx: tx.switches.resume(TENANT, "tool", tool))
-                assert (await gateway.call(tool, REFUND))["status"] == "done", "its claim was given back"
+                assert (await gateway.call(tool, REFUND, header_key=KEY))["status"] == "done"
 
     run(scenario)
 

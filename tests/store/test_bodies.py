@@ -145,6 +145,25 @@ async def test_an_action_is_not_forgotten_before_what_it_was_told(store: SqliteS
     assert kept(store) == []
 
 
+def test_the_oldest_is_forgotten_first(store: SqliteStore, clock: Clock) -> None:
+    """I-13: a round that leaves some leaves the youngest, so that no action goes before its bodies are looked for."""
+
+    def end(tx: Transaction, *ids: str) -> None:
+        for id in ids:
+            said(tx, id)
+            ended(tx, id)
+
+    store.transact(lambda tx: end(tx, "act_old"))
+    clock.now += HOUR
+    store.transact(lambda tx: end(tx, *(f"act_{number}" for number in range(ROUND - 1))))
+    clock.now += HOUR
+    store.transact(lambda tx: end(tx, "act_young"))
+    clock.now += KEEP
+    assert store.transact(lambda tx: tx.actions.forget(tx.now)) == ROUND
+    assert not store.look(lambda tx: tx.actions.get("act_old"))
+    assert store.look(lambda tx: tx.actions.get("act_young"))
+
+
 def test_who_keeps_less_from_now_on_keeps_less_of_what_there_is(store: SqliteStore, clock: Clock) -> None:
     """A shorter `keep_answers_hours` holds for older calls, too."""
     store.transact(lambda tx: [said(tx, "act_1"), ended(tx, "act_1")])
