@@ -69,6 +69,18 @@ def test_who_opens_a_database_that_others_work_on_writes_nothing_into_it(tmp_pat
         assert [part.stat().st_size for part in parts] == before
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_an_older_holdgate_was_asked_is_told_until_it_has_ended(tmp_path: Path, version: int) -> None:
+    """I-13: of a write that was under way at the upgrade, too, however long it takes to find out what became of it."""
+    path = tmp_path / "holdgate.db"
+    with closing(made_by(version, path)) as older, older:
+        Actions(older, 1_000).add(CALL, State.DISPATCHING, policy_hash="", instance="run_1", lease_until=2_000)
+        expires = 2_000 if version < 3 else None
+        older.execute("INSERT INTO bodies VALUES (?, 'arguments', ?, ?)", (CALL.id, b"sealed", expires))
+    with closing(SqliteStore(path, seal)) as store:
+        assert store.look(lambda tx: tx.bodies.get(CALL.id, "arguments")) == b"sealed"
+
+
 def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     """A database of a later Holdgate is refused with a remedy, is not touched, and is not kept open."""
     path = tmp_path / "holdgate.db"

@@ -7,3 +7,6 @@ CREATE TABLE swept (
     what          TEXT    PRIMARY KEY,
     upto          INTEGER NOT NULL  -- milliseconds since the epoch
 ) STRICT;
+
+-- What was asked for is told for as long as it goes with its action, and not for a time of its own.
+UPDATE bodies SET expires_at = NULL WHERE kind IN ('arguments', 'context');
