@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.settings import Home
 
 _BY_DEFAULT = "operator"
+_TASK = "com.holdgate/task"
 _REACH_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
 _WRONG_KEY = -31401
@@ -65,11 +66,14 @@ def call(
     given = as_given(arg or [], json_args)
     headers = {"Authorization": f"Bearer {_key(home, as_name)}"}
     task = task or os.environ.get(TASK_ENV)
-    if task:
+    meta = {}
+    if task and task.isascii() and task.isprintable():
         headers["Holdgate-Task"] = task
+    elif task:
+        meta[_TASK] = task  # which no header carries
     _reach(home.url)
     chosen = {name: value for name, value in controls.items() if value}
-    envelope, is_error = _answer(home.url, headers, tool, given, chosen)
+    envelope, is_error = _answer(home.url, headers, tool, given, chosen, meta)
     if json_output:
         emit(envelope)
     else:
@@ -83,6 +87,10 @@ def _key(home: Home, name: str | None) -> str:
 
     given = os.environ.get(KEY_ENV)
     if name is None and given:
+        if not given.isascii():
+            raise HoldgateError(
+                f"${KEY_ENV} holds no key: a key is letters, digits and underscores, and begins with hg_."
+            )
         return given.strip()
     kept = kept_names(home)
     if name is None and kept and _BY_DEFAULT not in kept:
@@ -103,7 +111,12 @@ def _reach(url: str) -> None:
 
 
 def _answer(
-    url: str, headers: dict[str, str], tool: str, given: dict[str, Any], controls: dict[str, Any]
+    url: str,
+    headers: dict[str, str],
+    tool: str,
+    given: dict[str, Any],
+    controls: dict[str, Any],
+    meta: Any,
 ) -> tuple[dict[str, Any], bool]:
     """The envelope, and whether it is an error's.
 
@@ -114,7 +127,7 @@ def _answer(
     from mcp import MCPError
 
     try:
-        return asyncio.run(_exchange(url, headers, tool, given, controls))
+        return asyncio.run(_exchange(url, headers, tool, given, controls, meta))
     except* typer.BadParameter as wrong:
         raise _first(wrong) from None
     except* HoldgateError as told:
@@ -151,7 +164,12 @@ def _first(group: BaseException) -> BaseException:
 
 
 async def _exchange(
-    url: str, headers: dict[str, str], tool: str, given: dict[str, Any], controls: dict[str, Any]
+    url: str,
+    headers: dict[str, str],
+    tool: str,
+    given: dict[str, Any],
+    controls: dict[str, Any],
+    meta: Any,
 ) -> tuple[dict[str, Any], bool]:
     import httpx2
     from mcp import Client, MCPError
@@ -170,7 +188,7 @@ async def _exchange(
         schema = listed[tool].input_schema if tool in listed else {}
         arguments = typed(given, schema)
         try:
-            result = await client.call_tool(tool, arguments | controls)
+            result = await client.call_tool(tool, arguments | controls, meta=meta or None)
         except MCPError as refused:
             raise HoldgateError(_refused(refused, get_close_matches(tool, listed, n=1))) from None
         # The text half: a gateway may be set to send no structured one.

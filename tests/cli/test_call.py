@@ -11,6 +11,7 @@ from tests.services import eventually
 
 REFUND = ("call", "billing_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=500")
 CAUSE = ("--arg", "cause=not_received")
+LOOK = ("call", "billing_lookup_invoice", "--arg", "invoice=inv_1001", "--json")
 
 
 def test_values_take_the_type_of_the_tools_schema(gateway: Holdgate, acme: Acme) -> None:
@@ -130,3 +131,13 @@ def test_whoever_has_no_operators_key_is_told_whom_to_call_as(gateway: Holdgate)
     """A key of that name made on advice would be an agent's, whom no policy knows."""
     told = one_sentence(gateway("call", "billing_lookup_invoice", "--arg", "invoice=inv_1001"), 1)
     assert told.startswith("holdgate: No key of operator is kept here. Choose who calls with --as: bot, ")
+
+
+def test_a_task_and_a_key_may_be_any_text(gateway: Holdgate) -> None:
+    """I-16: a task that no header carries is found by its name all the same; what is no key is told to be none."""
+    for task in ("Bestellung Ü-17 ⠀", "two\nlines"):
+        assert gateway(*LOOK, "--as", "bot", "--task", task).code == 0
+    (line,) = gateway("ledger", "query", "--task", "Bestellung Ü-17 ⠀", "--event", "INTENT", "--json").jsons
+    assert line["task_source"] == "meta"
+    refused = gateway(*LOOK, HOLDGATE_KEY="hg_ü")
+    assert (refused.code, "holds no key" in refused.err) == (1, True)
