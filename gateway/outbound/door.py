@@ -46,7 +46,7 @@ Stopped: TypeAlias = Callable[[Permit, str], Awaitable[Refusal | None]]
 """Why the action of a permit may write no more, or None; given the connector's name. See `stops.SecondLook`."""
 
 _FRESH: Final = 0.05
-"""Seconds from the permit, or from the last look, in which a write goes out without another look."""
+"""Seconds from the opening of the door, or from the last look, in which a write goes out without another look."""
 
 
 class Door:
