@@ -15,8 +15,10 @@ from gateway import setup
 from gateway.bodies import Body
 from gateway.equipment import load_catalogue, open_vault
 from gateway.keyring import Keyring
+from gateway.ledger_line import Event
 from gateway.lines import facts
-from gateway.model import Action, Carried, Event, Key, Kind, Mode, Principal, State, Task, new_id
+from gateway.model import Action, Carried, Key, Kind, Mode, Principal, Task, new_id
+from gateway.outcome import State
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from vault.local import LocalVault

@@ -10,22 +10,15 @@ from dataclasses import dataclass
 
 from gateway import asking, charging, holds, repeats
 from gateway.bodies import Body
+from gateway.decision import Decision, Verdict
 from gateway.errors import Refusal
 from gateway.identify import name_of
 from gateway.keyring import Keyring
+from gateway.ledger_line import Event
 from gateway.lines import facts
-from gateway.model import (
-    Action,
-    Decision,
-    Event,
-    HoldState,
-    Mode,
-    Outcome,
-    Permit,
-    Shown,
-    State,
-    Verdict,
-)
+from gateway.model import Action, HoldState, Mode, Shown
+from gateway.outcome import Outcome, State
+from gateway.permit import Permit
 from gateway.repeats import Prior
 from gateway.replies import held as is_held
 from gateway.stops import stopped

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.admission import Admission, Limits
 from gateway.connector import Connector
+from gateway.decision import Rate
 from gateway.equipment import load_catalogue, open_vault
 from gateway.errors import LedgerUnavailable
 from gateway.executor import Executor
@@ -22,8 +23,10 @@ from gateway.identity.api_keys import ApiKeys
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
-from gateway.model import Call, Event, Outcome, Principal, Rate, Surface
+from gateway.ledger_line import Event
+from gateway.model import Call, Principal, Surface
 from gateway.outbound.door import Door
+from gateway.outcome import Outcome
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy, Reload
 from gateway.reconcile import Reconciler

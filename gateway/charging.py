@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from gateway.decision import Decision
 from gateway.errors import LedgerUnavailable, Refusal
-from gateway.model import Action, Decision
+from gateway.model import Action
 from gateway.replies import over_budget
 from gateway.replies import over_time as too_late
 from gateway.store.protocol import Store

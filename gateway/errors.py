@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.model import Retry
+from gateway.outcome import Retry
 
 
 class HoldgateError(Exception):

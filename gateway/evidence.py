@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.bodies import opened
 from gateway.keyring import Keyring
-from gateway.model import Effect, Evidence, Mode, Principal, State
+from gateway.model import Effect, Evidence, Mode, Principal
+from gateway.outcome import State
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 

@@ -16,8 +16,11 @@ from gateway.connector import Found, Preview, Tool, Upstream
 from gateway.conversation import Clean, Conversation, Unanswered
 from gateway.errors import AnswerRefused, CredentialUnavailable, LedgerUnavailable, UpstreamError
 from gateway.keyring import Keyring
+from gateway.ledger_line import Event
 from gateway.lines import end_facts
-from gateway.model import Action, Ended, Event, Mode, Outcome, Permit, Shown, State
+from gateway.model import Action, Mode, Shown
+from gateway.outcome import Ended, Outcome, State
+from gateway.permit import Permit
 from gateway.returned import returned
 from gateway.settle import Settlement
 from gateway.store.protocol import Store

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.errors import Refusal
-from gateway.model import Call, Event
+from gateway.ledger_line import Event
+from gateway.model import Call
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 

@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 from gateway import holds, replies
+from gateway.decision import Rate
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.executor import Executor
 from gateway.keyring import Keyring
-from gateway.model import Call, HoldState, Mode, Outcome, Principal, Rate, State, Status, new_id
+from gateway.model import Call, HoldState, Mode, Principal, new_id
+from gateway.outcome import Outcome, State, Status
 from gateway.replies import rfc3339
 from gateway.store.actions import ActionRow
 from gateway.store.protocol import Store

@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from gateway.errors import LedgerUnavailable
-from gateway.model import State
+from gateway.outcome import State
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
 from gateway.telemetry import metrics

@@ -9,21 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway import canonical
+from gateway.decision import ApprovalFactor, ApprovalTerms, Decision, Verdict
 from gateway.errors import Refusal
+from gateway.ledger_line import Event
 from gateway.lines import facts, later_facts
-from gateway.model import (
-    Action,
-    ApprovalFactor,
-    ApprovalTerms,
-    Decision,
-    Event,
-    HoldState,
-    Kind,
-    Principal,
-    Role,
-    Shown,
-    Verdict,
-)
+from gateway.model import Action, HoldState, Kind, Principal, Role, Shown
 from gateway.store.actions import ActionRow
 from gateway.store.holds import HoldRow
 from gateway.store.transaction import Transaction

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.model import Action, Decision
+from gateway.decision import Decision
+from gateway.model import Action
 from gateway.store.actions import ActionRow
 
 

@@ -1,4 +1,8 @@
-"""The nouns of a governed call: values that every room shares. Imports nothing of ours but how to make one."""
+"""The nouns of a governed call: values that every room shares. Imports nothing of ours but how to make one.
+
+What policy says of a call is in `decision`, the right to send it in `permit`, how it ended in `outcome`, and what is
+recorded of it in `ledger_line`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,9 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any
 
 from gateway.frozen import statically_frozen
 
@@ -243,239 +246,6 @@ class Evidence:
     """The read's arguments and the top-level fields of its result."""
 
 
-class Verdict(StrEnum):
-    """What policy says. Strictest wins: deny > hold > allow."""
-
-    ALLOW = "allow"
-    HOLD = "hold"
-    DENY = "deny"
-
-
-@statically_frozen
-class RuleRef:
-    """A rule that made a decision, so that it can be found in its file."""
-
-    id: str
-    """`<policy>/<tool or rule id>/<clause>`, e.g. `support-agents/billing_refund/max.cents`."""
-    verdict: Verdict
-    line: int
-    because: str
-
-
-@statically_frozen
-class ApprovalFactor:
-    """So many humans out of these groups."""
-
-    groups: tuple[str, ...]
-    count: int = 1
-
-
-@statically_frozen
-class ApprovalTerms:
-    """Who must approve, and for how long the question and the answer stand (semantics.md H-5, H-6)."""
-
-    factors: tuple[ApprovalFactor, ...]
-    expires: int = 3600
-    """Seconds a hold waits for its votes."""
-    execute_within: int = 900
-    """Seconds an approval may wait for its execution."""
-
-    @property
-    def needs(self) -> str:
-        """Whose votes it takes, in words."""
-        return " and ".join(f"{factor.count} of {' or '.join(factor.groups)}" for factor in self.factors)
-
-
-@statically_frozen
-class Rate:
-    """So many attempts per period."""
-
-    count: int
-    seconds: float
-
-
-@statically_frozen
-class BudgetCharge:
-    """What one call costs against one budget (semantics.md R-5)."""
-
-    budget: str
-    """Stable name of the counter, e.g. `support-agents/billing_refund/principal:bot/cents`."""
-    amount: int
-    limit: int
-    window: int | None
-    """Seconds of the rolling window; None: the whole task."""
-    unit: str
-    """`calls`, or a currency and its minor unit such as `USD cents`, or the summed argument's name."""
-    per_task: bool = False
-    """Whether each task has one of its own."""
-
-
-@statically_frozen
-class TaskLimits:
-    """What a whole task may use up."""
-
-    wall_clock: int | None = None
-    """Seconds since the task's first call."""
-
-
-@statically_frozen
-class Decision:
-    """What policy says of one action, and the rules that made it say so."""
-
-    verdict: Verdict
-    code: str
-    """`allowed`, `approval_needed`, or the refusal's code: `not_permitted`, `needs_evidence`, `needs_reason`."""
-    message: str
-    """One sentence for the agent: why, and what to do next."""
-    rules: tuple[RuleRef, ...]
-    """Those that made it this verdict, and no others; none, when nothing grants the tool."""
-    policy_hash: str
-    approval: ApprovalTerms | None = None
-    charges: tuple[BudgetCharge, ...] = ()
-    limits: TaskLimits = TaskLimits()
-    repeat_window: int | None = None
-    """Seconds in which an identical keyless write is answered from the first; None: the gateway's default."""
-    on_exceeded: str | None = None
-    """What the agent is told to do when a budget is used up, e.g. `handoff_to_human`."""
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
-class Permit:
-    """The right to make one action's outbound calls. Minted only by the transaction that writes the intent line.
-
-    No ledger line, no permit; no permit, no credential. What counts is the very object that was minted, and not what
-    it says: a permit can be neither invented by hand, nor copied with a field changed, nor read from disk. That guards
-    against honest mistakes in our own code, and is no sandbox against hostile code in this process.
-    """
-
-    action_id: str
-    tool: str
-    mode: Mode
-    reads_only: bool
-    credential: str | None
-    """A reference, never a value."""
-    upstream_key: str
-    """HMAC of the action id: the same on every retry (semantics.md I-10)."""
-    fence: int
-    intent: str
-    """Hash of the intent line."""
-    again: bool = False
-    """Whether an earlier sending may have happened, so that no failure of this one means that nothing did (I-8)."""
-
-    def minted(self) -> Permit:
-        """This permit, which counts from now on; called where the intent line is written, and nowhere else."""
-        _MINTED.add(self)
-        return self
-
-    def vouched(self) -> bool:
-        """Whether this process minted it."""
-        return self in _MINTED
-
-
-_MINTED: Final[WeakSet[Permit]] = WeakSet()
-
-
-class Status(StrEnum):
-    """How a call ended, as the agent sees it."""
-
-    DONE = "done"
-    PREVIEWED = "previewed"
-    HELD = "held"
-    ASKED = "asked"
-    """It ended with a question to the client and without an effect; the answer comes in a call of its own."""
-    RUNNING = "running"
-    """Still under way when the caller's patience ended; `get_action` tells how it went on."""
-    REPLAYED = "replayed"
-    REFUSED = "refused"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-class Retry(StrEnum):
-    """Whether calling again can help."""
-
-    YES = "yes"
-    """The same call may be made again now."""
-    LATER = "later"
-    """The same call may be made again after `retry_after_ms`."""
-    CHANGED = "changed"
-    """Only a different call can succeed."""
-    NO = "no"
-    """Do not call again."""
-
-
-@statically_frozen
-class Outcome:
-    """The one answer to a call, before `tools.envelope` gives it the wire's shape."""
-
-    status: Status
-    action_id: str
-    data: dict[str, Any] | None = None
-    diff: list[dict[str, Any]] | None = None
-    """`[{field, before, after, certainty}]`, from a preview."""
-    code: str | None = None
-    message: str | None = None
-    next: str | None = None
-    retry: Retry | None = None
-    retry_after_ms: int | None = None
-    expires_at: str | None = None
-    """RFC 3339, for a hold."""
-    original_status: str | None = None
-    """Of a replay: the status of the first answer."""
-    key_source: str | None = None
-    rules: tuple[str, ...] = ()
-    content: tuple[Mapping[str, Any], ...] = ()
-    """What lies beside `data`, each as MCP spells it: pictures, sounds and documents, or a prompt's messages."""
-    asks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Questions for the client, by name, as MCP spells them; the answers come in a call that `continues` this one."""
-    lacks: tuple[str, ...] = ()
-    """Capabilities without which the client could not be asked."""
-
-    @property
-    def is_error(self) -> bool:
-        """Whether MCP should flag it `isError`."""
-        bad = (Status.REFUSED, Status.FAILED, Status.UNKNOWN)
-        return self.status in bad or self.original_status in bad
-
-
-class State(StrEnum):
-    """Where an action stands in the store (semantics.md I-6)."""
-
-    HELD = "held"
-    DISPATCHING = "dispatching"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    REFUSED = "refused"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing can change any more."""
-        return self in (State.SUCCEEDED, State.FAILED, State.REFUSED)
-
-
-@statically_frozen
-class Ended:
-    """How an action ended, before it is recorded."""
-
-    state: State
-    code: str | None = None
-    message: str | None = None
-    data: dict[str, Any] | None = None
-    content: tuple[Mapping[str, Any], ...] = ()
-    """What lies beside the data, as MCP spells it."""
-    next: str | None = None
-    """What the caller should do, when it is more exact than the code's own."""
-    retry_after_ms: int | None = None
-    credential_version: str | None = None
-    frees_claim: bool = False
-    """Nothing arrived upstream, or nothing was done: the same key may run again."""
-    asked: Asked | None = None
-    """The questions that it ended with; nothing was done then."""
-    lacks: tuple[str, ...] = ()
-    """Capabilities without which the client could not be asked."""
-
-
 class HoldState(StrEnum):
     """Where a hold stands (semantics.md H-2)."""
 
@@ -489,26 +259,6 @@ class HoldState(StrEnum):
     DENIED_AT_EXECUTION = "denied_at_execution"
 
 
-class Event(StrEnum):
-    """What a ledger line records (semantics.md L-2)."""
-
-    REFUSED = "REFUSED"
-    PREVIEW = "PREVIEW"
-    INTENT = "INTENT"
-    OUTCOME = "OUTCOME"
-    REPLAY = "REPLAY"
-    HOLD_CREATED = "HOLD_CREATED"
-    HOLD_DECIDED = "HOLD_DECIDED"
-    VOTE = "VOTE"
-    CONSUMED = "CONSUMED"
-    RECONCILE = "RECONCILE"
-    CONFIG = "CONFIG"
-    SWITCH = "SWITCH"
-    KEY = "KEY"
-    WRITER_OPEN = "WRITER_OPEN"
-    WRITER_CLOSE = "WRITER_CLOSE"
-
-
 @statically_frozen
 class Shown:
     """A preview as it was shown: what an approval is bound to (semantics.md H-1, H-4)."""
@@ -519,13 +269,3 @@ class Shown:
     """SHA-256 of the state that the preview rests on."""
     digest: str
     """SHA-256 of the changes."""
-
-
-@statically_frozen
-class LedgerLine:
-    """One line of the ledger, as stored: `hash` = SHA-256 of `text`, and `text` contains the previous hash."""
-
-    seq: int
-    hash: str
-    text: str
-    """RFC 8785 canonical JSON."""

@@ -9,27 +9,17 @@ from dataclasses import replace
 from gateway import asking, replies
 from gateway.admission import Admission, LookFirst
 from gateway.connector import Tool
+from gateway.decision import Decision, Rate, Verdict
 from gateway.errors import CredentialUnavailable, HoldgateError, LedgerUnavailable, Refusal, UpstreamError
 from gateway.evidence import cited
 from gateway.executor import Executor
 from gateway.floods import Floods
 from gateway.identify import Identifier
 from gateway.keyring import Keyring
-from gateway.model import (
-    Action,
-    Call,
-    Decision,
-    Event,
-    Mode,
-    Outcome,
-    Permit,
-    Principal,
-    Rate,
-    Shown,
-    Surface,
-    Verdict,
-    new_id,
-)
+from gateway.ledger_line import Event
+from gateway.model import Action, Call, Mode, Principal, Shown, Surface, new_id
+from gateway.outcome import Outcome
+from gateway.permit import Permit
 from gateway.policy.inquiry import Inquiry
 from gateway.policy.live import LivePolicy
 from gateway.repeats import Prior

@@ -15,14 +15,18 @@ from collections.abc import Awaitable, Callable
 from gateway import holds, retention
 from gateway.admission import Admission
 from gateway.connector import Found
+from gateway.decision import Decision, Verdict
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
 from gateway.executor import Executor, can_be_told
 from gateway.floods import Floods
 from gateway.instances import Instance
 from gateway.keyring import Keyring
 from gateway.ledger.checkpoint import Checkpointer
+from gateway.ledger_line import Event
 from gateway.lines import facts, later_facts
-from gateway.model import Action, Decision, Ended, Event, HoldState, Permit, State, Verdict
+from gateway.model import Action, HoldState
+from gateway.outcome import Ended, State
+from gateway.permit import Permit
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy
 from gateway.recall import Lapsed, recall

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.errors import Refusal
+from gateway.ledger_line import Event
 from gateway.lines import facts
-from gateway.model import Action, Event, Key, State
+from gateway.model import Action, Key
+from gateway.outcome import State
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 

@@ -7,23 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.bodies import opened
+from gateway.decision import BudgetCharge, Decision, Verdict
 from gateway.errors import CODES, LedgerUnavailable, Refusal
 from gateway.keyring import Keyring
-from gateway.model import (
-    Action,
-    BudgetCharge,
-    Decision,
-    Ended,
-    HoldState,
-    Mode,
-    Outcome,
-    Retry,
-    Shown,
-    State,
-    Status,
-    Task,
-    Verdict,
-)
+from gateway.model import Action, HoldState, Mode, Shown, Task
+from gateway.outcome import Ended, Outcome, Retry, State, Status
 from gateway.policy.notation import spoken
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction

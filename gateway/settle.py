@@ -7,7 +7,9 @@ from typing import Any
 from gateway import asking, replies
 from gateway.bodies import Body
 from gateway.keyring import Keyring
-from gateway.model import Action, Ended, Event, Mode, State
+from gateway.ledger_line import Event
+from gateway.model import Action, Mode
+from gateway.outcome import Ended, State
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 

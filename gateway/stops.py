@@ -6,7 +6,8 @@ Asked by the transaction that lets a call out, and once more before a write that
 from __future__ import annotations
 
 from gateway.errors import Refusal
-from gateway.model import Permit, State
+from gateway.outcome import State
+from gateway.permit import Permit
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction
 

@@ -6,8 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
+from gateway.decision import Rate
 from gateway.errors import Refusal
-from gateway.model import Principal, Rate
+from gateway.model import Principal
 from gateway.wording import counted
 
 _SWEEP_AT = 10_000

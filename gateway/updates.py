@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from gateway.decision import Verdict
 from gateway.errors import HoldgateError
-from gateway.model import Action, Call, Principal, Surface, Verdict
+from gateway.model import Action, Call, Principal, Surface
 from gateway.policy.inquiry import Inquiry
 from gateway.policy.live import LivePolicy
 from gateway.store.protocol import Store

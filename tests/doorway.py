@@ -13,10 +13,11 @@ import pytest
 
 from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import UpstreamError
-from gateway.model import Mode, Permit, Risk
+from gateway.model import Mode, Risk
 from gateway.outbound.door import Door, Stopped
 from gateway.outbound.lane import EngineFor
 from gateway.outbound.upstream import GatedUpstream
+from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.testing.secrecy import MemoryVault, captured
 from vault.broker import Broker

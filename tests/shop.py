@@ -16,7 +16,8 @@ from pydantic import Field
 
 from gateway.connector import Connector, Input, Output, Preview, Risk, Upstream
 from gateway.errors import LedgerUnavailable, Refusal
-from gateway.model import Call, Kind, Outcome, Principal, Retry, Status, Surface, new_id
+from gateway.model import Call, Kind, Principal, Surface, new_id
+from gateway.outcome import Outcome, Retry, Status
 from gateway.tools import own_tools
 from gateway.tools.catalogue import Catalogue, UnknownTool
 from gateway.wire.mcp_server import serve_stdio

@@ -12,17 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.decision import ApprovalFactor, ApprovalTerms
 from gateway.holds import digest, objection, satisfied
-from gateway.model import (
-    Action,
-    ApprovalFactor,
-    ApprovalTerms,
-    Kind,
-    Principal,
-    Role,
-    Shown,
-    State,
-)
+from gateway.model import Action, Kind, Principal, Role, Shown
+from gateway.outcome import State
 from gateway.store.sqlite import SqliteStore
 from tests.calling import CALL, CALLER, TOOL
 from tests.policy.acme import REFUND

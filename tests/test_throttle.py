@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.decision import Rate
 from gateway.errors import Refusal
-from gateway.model import Rate
 from gateway.throttle import Throttle
 
 

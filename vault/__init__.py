@@ -2,5 +2,5 @@
 
 `Secret` hides a value, `Reference` names one, `Broker` leases one to a vouched permit. Two backends:
 `LocalVault`, an encrypted file, and `HashicorpVault`, for HashiCorp Vault and OpenBao.
-Imports only `gateway.model` and `gateway.errors` of the program.
+Imports only the nouns and `gateway.errors` of the program.
 """

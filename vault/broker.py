@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gateway.errors import CredentialUnavailable, StartupError
-from gateway.model import Permit
+from gateway.permit import Permit
 from vault.reference import Reference
 from vault.secret import Secret
 

@@ -11,8 +11,8 @@ from gateway.errors import HoldgateError, StartupError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gateway.decision import ApprovalTerms
     from gateway.keyring import Keyring
-    from gateway.model import ApprovalTerms
     from gateway.settings import Home
     from gateway.store.actions import ActionRow
     from gateway.store.holds import HoldRow, VoteRow
@@ -48,7 +48,8 @@ def read_card(tx: Transaction, keyring: Keyring, id: str) -> Card:
 
     from gateway.bodies import opened
     from gateway.holds import deciders, terms_from_json
-    from gateway.model import Event, HoldState
+    from gateway.ledger_line import Event
+    from gateway.model import HoldState
 
     row, hold = tx.actions.get(id), tx.holds.get(id)
     arguments = opened(tx, keyring, id, "arguments")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from gateway.cli.invocation import AsJson, ExitCode, Invocation, catalogue_of, opened_store
+from gateway.decision import ApprovalTerms
 from gateway.errors import CredentialUnavailable, HoldgateError, StartupError
-from gateway.model import ApprovalTerms, Kind, Role
+from gateway.model import Kind, Role
 from gateway.private import open_to_others
 from gateway.wording import counted
 

@@ -13,7 +13,8 @@ from gateway.cli.whoami import principal_named
 from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
-    from gateway.model import Decision, Principal
+    from gateway.decision import Decision
+    from gateway.model import Principal
     from gateway.policy import Policy
     from gateway.tools.catalogue import Catalogue
 
@@ -41,7 +42,7 @@ def explain(
     A reason and fitting evidence are taken as given. Rates, budgets and stops need a history and are left out.
     """
     from gateway.cli.output import emit, say
-    from gateway.model import Verdict
+    from gateway.decision import Verdict
     from gateway.policy import load
 
     home = Invocation.of(ctx).home()

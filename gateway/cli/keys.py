@@ -9,7 +9,8 @@ import typer
 from gateway.cli.invocation import AsJson, AsName, Invocation, opened_store
 from gateway.cli.whoami import NAME, acting
 from gateway.errors import HoldgateError
-from gateway.model import Event, Kind, Principal, Role
+from gateway.ledger_line import Event
+from gateway.model import Kind, Principal, Role
 from gateway.wording import counted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, Invocation, keyring_of, opened_store
 from gateway.errors import StartupError
-from gateway.model import Event, LedgerLine
+from gateway.ledger_line import Event, LedgerLine
 from gateway.wording import counted
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from gateway.errors import HoldgateError
 
 if TYPE_CHECKING:
     from gateway.keyring import Keyring
-    from gateway.model import State
+    from gateway.outcome import State
     from gateway.store.actions import ActionRow
     from gateway.store.transaction import Transaction
 
@@ -39,7 +39,8 @@ def resolve(
     from gateway.cli.output import emit, say
     from gateway.cli.short_ids import action_id
     from gateway.cli.whoami import kept_key, os_user, signed_in, the_only_kept
-    from gateway.model import Kind, Role, State
+    from gateway.model import Kind, Role
+    from gateway.outcome import State
 
     home = Invocation.of(ctx).home()
     keyring = keyring_of(home)
@@ -59,8 +60,9 @@ def resolve(
 
 
 def _settle(tx: Transaction, keyring: Keyring, id: str, state: State, keep_ms: int, told: dict[str, str]) -> ActionRow:
+    from gateway.ledger_line import Event
     from gateway.lines import later_facts
-    from gateway.model import Ended, Event, State
+    from gateway.outcome import Ended, State
     from gateway.settle import Settlement, did_not_happen
 
     row = tx.actions.get(id)

@@ -12,7 +12,7 @@ from gateway.cli.invocation import keyring_of
 from gateway.errors import CODES, HoldgateError
 
 if TYPE_CHECKING:
-    from gateway.model import LedgerLine
+    from gateway.ledger_line import LedgerLine
     from gateway.settings import Home
     from gateway.store.sqlite import SqliteStore
     from gateway.store.transaction import Transaction

@@ -83,7 +83,7 @@ def _by(home: Home, as_name: str | None) -> str:
 
 
 def _record(home: Home, by: str, change: str, reference: str, version: int | None) -> None:
-    from gateway.model import Event
+    from gateway.ledger_line import Event
 
     tenant = home.settings.tenant
     with opened_store(home) as store:

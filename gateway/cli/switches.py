@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.invocation import AsJson, AsName, Because, Invocation, catalogue_of, opened_store
 from gateway.errors import HoldgateError, StartupError
-from gateway.model import Event
+from gateway.ledger_line import Event
 
 if TYPE_CHECKING:
     from gateway.settings import Home

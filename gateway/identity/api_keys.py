@@ -9,7 +9,8 @@ import secrets
 from dataclasses import replace
 
 from gateway.errors import HoldgateError
-from gateway.model import Event, Principal
+from gateway.ledger_line import Event
+from gateway.model import Principal
 from gateway.store.people import KeyRecord
 from gateway.store.protocol import Store
 from gateway.store.transaction import Transaction

@@ -13,7 +13,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.ledger import checkpoint
-from gateway.model import Effect, Event, Mode, State
+from gateway.ledger_line import Event
+from gateway.model import Effect, Mode
+from gateway.outcome import State
 from gateway.store.ledger import GENESIS
 from gateway.store.transaction import Transaction
 from gateway.wording import counted

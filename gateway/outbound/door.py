@@ -16,7 +16,7 @@ import httpx
 
 from gateway.connector import JSON, Connector, Tool
 from gateway.errors import CredentialUnavailable, LedgerUnavailable, Refusal, UpstreamError
-from gateway.model import Mode, Permit
+from gateway.model import Mode
 from gateway.outbound.answers import (
     Answer,
     after_a_write,
@@ -35,6 +35,7 @@ from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.template import Template, template_of
 from gateway.outbound.upstream import GatedUpstream, Query, Writes, through
+from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
 from gateway.telemetry.requests import asking, leasing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.model import Permit
+from gateway.permit import Permit
 from vault.secret import Secret
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.connector import Tool
-from gateway.model import BudgetCharge, Principal, TaskLimits
+from gateway.decision import BudgetCharge, TaskLimits
+from gateway.model import Principal
 from gateway.policy.document import Budgets, PrincipalBudget, TaskBudget, ToolBudget
 from gateway.policy.inquiry import Inquiry
 from gateway.policy.notation import spoken, unit_of

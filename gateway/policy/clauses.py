@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from gateway.connector import Tool
+from gateway.decision import ApprovalTerms, RuleRef, Verdict
 from gateway.documents import Document
-from gateway.model import ApprovalTerms, Evidence, Principal, RuleRef, Verdict
+from gateway.model import Evidence, Principal
 from gateway.policy.arguments import shown
 from gateway.policy.conditions import equal, test
 from gateway.policy.document import AppliesTo, EvidenceNeed, PolicyDocument, Rule, ToolTerms, Who

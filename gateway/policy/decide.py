@@ -9,8 +9,9 @@ from hashlib import sha256
 
 from gateway import canonical
 from gateway.connector import Tool
+from gateway.decision import ApprovalFactor, ApprovalTerms, Decision, Rate, RuleRef, Verdict
 from gateway.documents import Document
-from gateway.model import ApprovalFactor, ApprovalTerms, Decision, Principal, Rate, RuleRef, Verdict
+from gateway.model import Principal
 from gateway.policy import budgets
 from gateway.policy.clauses import Clause, clauses, covers, matcher
 from gateway.policy.document import Budgets, PolicyDocument, ToolBudget

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.model import ApprovalFactor, ApprovalTerms, Kind
+from gateway.decision import ApprovalFactor, ApprovalTerms
+from gateway.model import Kind
 from gateway.policy.notation import Duration, Frequency, Spend
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.connector import Tool
+from gateway.decision import Decision
 from gateway.documents import Document
 from gateway.errors import StartupError
-from gateway.model import Decision, Evidence, Principal
+from gateway.model import Evidence, Principal
 from gateway.plain import as_model
 from gateway.policy.decide import Policy
 from gateway.policy.document import Example, PolicyDocument

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
-from gateway.model import Rate
+from gateway.decision import Rate
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

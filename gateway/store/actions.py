@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from gateway.model import Action, Effect, Mode, Principal, State
+from gateway.model import Action, Effect, Mode, Principal
+from gateway.outcome import State
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Connection

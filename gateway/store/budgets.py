@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.model import BudgetCharge
+from gateway.decision import BudgetCharge
 
 if TYPE_CHECKING:
     from gateway.store.transaction import Connection

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import canonical
 from gateway.errors import LedgerUnavailable
-from gateway.model import Event, LedgerLine
+from gateway.ledger_line import Event, LedgerLine
 from gateway.store.rows import Rows
 
 if TYPE_CHECKING:

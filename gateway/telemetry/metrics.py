@@ -13,7 +13,9 @@ from typing import Final, Literal
 from opentelemetry.metrics import Counter, Histogram, Meter
 from opentelemetry.metrics import _Gauge as Gauge  # the API exports it under this name
 
-from gateway.model import Action, BudgetCharge, Decision, Outcome
+from gateway.decision import BudgetCharge, Decision
+from gateway.model import Action
+from gateway.outcome import Outcome
 
 UNKNOWN_TOOL: Final = "unknown"
 """What every name counts as that is in no catalogue."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from gateway.connector import JSON, Tool
-from gateway.model import Outcome, State, Status
+from gateway.outcome import Outcome, State, Status
 from gateway.testing.harness import Harness
 from gateway.testing.secrecy import disguises
 

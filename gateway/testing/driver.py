@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeVar
 from gateway import holds
 from gateway.app import App
 from gateway.identity.api_keys import check
-from gateway.model import Call, Outcome, State
+from gateway.model import Call
+from gateway.outcome import Outcome, State
 from gateway.store.transaction import Transaction
 from gateway.testing.clock import Clock
 

@@ -18,7 +18,8 @@ from gateway.app import App
 from gateway.connector import Connector
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
-from gateway.model import Kind, Outcome, Principal, Role, Surface, new_id
+from gateway.model import Kind, Principal, Role, Surface, new_id
+from gateway.outcome import Outcome
 from gateway.settings import Home
 from gateway.store.transaction import Transaction
 from gateway.testing.client import Listening, Made, spelled

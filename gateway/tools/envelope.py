@@ -15,7 +15,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from gateway.frozen import statically_frozen
 from gateway.invisible import CONTROLS, FORMATTING, SURROGATES
-from gateway.model import Outcome, Retry, Status
+from gateway.outcome import Outcome, Retry, Status
 
 MAX_DATA_BYTES: Final = 32 * 1024
 """Of one result's `data`, and likewise of its `diff`, as compact JSON: about 10,000 tokens."""

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from gateway.caller import Client
 from gateway.errors import CODES
-from gateway.model import MAX_URI, Call, Carried, Outcome, Status, Surface, new_id
+from gateway.model import MAX_URI, Call, Carried, Surface, new_id
+from gateway.outcome import Outcome, Status
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.exchange import Exchange
 from gateway.wire.results import call_result, spelled_call_result

@@ -25,7 +25,8 @@ from mcp_types import (
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.model import Call, Carried, Outcome, Principal, Surface
+from gateway.model import Call, Carried, Principal, Surface
+from gateway.outcome import Outcome
 from gateway.strict_json import MAX_BYTES
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire import questions

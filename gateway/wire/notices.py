@@ -16,7 +16,8 @@ from mcp.server.session import ServerSession
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
 
 from gateway.caller import LEVELS, Level
-from gateway.model import Call, Outcome
+from gateway.model import Call
+from gateway.outcome import Outcome
 from gateway.wire import questions
 from gateway.wire.calls import Handle
 from gateway.wire.context import Context, modern

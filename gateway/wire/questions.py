@@ -24,7 +24,8 @@ from mcp_types import (
 )
 from pydantic import BaseModel, ValidationError
 
-from gateway.model import Call, Outcome, Principal
+from gateway.model import Call, Principal
+from gateway.outcome import Outcome
 from gateway.wire.calls import Handle
 from gateway.wire.context import Context, modern
 from gateway.wire.json_rpc import CAPABILITY_MISSING

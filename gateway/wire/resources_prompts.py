@@ -19,7 +19,8 @@ from mcp_types import (
 )
 
 from gateway.errors import Refusal
-from gateway.model import Outcome, Principal, Status, Surface
+from gateway.model import Principal, Surface
+from gateway.outcome import Outcome, Status
 from gateway.tools.catalogue import UnknownTool
 from gateway.tools.offers import MAX_COMPLETIONS
 from gateway.wire.context import Context, modern

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from gateway.model import Outcome
+from gateway.outcome import Outcome
 from gateway.tools.envelope import as_text, cleaned_block, envelope_of, to_wire, whole
 from gateway.wire.json_rpc import INVALID_PARAMS, NOT_DONE
 

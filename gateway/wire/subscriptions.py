@@ -30,7 +30,8 @@ from mcp_types import (
     UnsubscribeRequestParams,
 )
 
-from gateway.model import Call, Outcome, Principal, Surface
+from gateway.model import Call, Principal, Surface
+from gateway.outcome import Outcome
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.context import Context
 from gateway.wire.exchange import Exchange

@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from gateway.model import Event
+from gateway.ledger_line import Event
 from gateway.setup import open_store
 from tests.cli.command import Holdgate, one_sentence
 from tests.living import TENANT, Place

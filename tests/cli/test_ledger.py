@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.invocation import opened_store
-from gateway.model import Event
+from gateway.ledger_line import Event
 from gateway.settings import Home
 from tests.cli.command import Holdgate, one_sentence
 from tests.living import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import LedgerUnavailable, Refusal
-from gateway.model import Permit
+from gateway.permit import Permit
 from tests.doorway import doorway, failure
 from tests.misbehaving import reply, wire
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 
 from gateway.demo.stage import effects
-from gateway.model import Status
+from gateway.outcome import Status
 from gateway.tools import own_tools, published
 from gateway.tools.envelope import output_schema
 from gateway.wire import carried

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.model import Status
+from gateway.outcome import Status
 from tests.pages.page import DOCS, ROOT, Page
 from tests.promises import promised
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.ledger.checkpoint import verifier
 from gateway.ledger.verify import Integrity
-from gateway.model import Event
+from gateway.ledger_line import Event
 from tests.pages.conftest import Played
 from tests.pages.page import ROOT, Page
 

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from gateway.model import BudgetCharge, Kind, Principal, Rate
+from gateway.decision import BudgetCharge, Rate
+from gateway.model import Kind, Principal
 from tests.policy.acme import BOT, ask
 from tests.policy.conftest import Write
 from tests.policy.support import SUPPORT

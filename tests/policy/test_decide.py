@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.decision import ApprovalFactor, ApprovalTerms, Verdict
 from gateway.documents import parse
-from gateway.model import ApprovalFactor, ApprovalTerms, Verdict
 from gateway.policy import Inquiry, Policy
 from gateway.policy.document import PolicyDocument
 from tests.policy.acme import BOT, READ, REFUND, TOOLS, ask

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.decision import Decision, Verdict
 from gateway.documents import parse
-from gateway.model import Decision, Evidence, Kind, Principal, Verdict
+from gateway.model import Evidence, Kind, Principal
 from gateway.policy import Inquiry, Policy
 from gateway.policy.document import PolicyDocument
 from tests.policy.acme import READ, REFUND, TASK, TOOLS

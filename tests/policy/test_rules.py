@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model import Verdict
+from gateway.decision import Verdict
 from tests.policy.acme import BOT, ask
 from tests.policy.conftest import Write
 from tests.policy.support import SUPPORT, refund

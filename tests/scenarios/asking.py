@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.model import Call, Outcome
+from gateway.model import Call
+from gateway.outcome import Outcome
 from tests.house import House
 from tests.living import Gate, message, policy
 

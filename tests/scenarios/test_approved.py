@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.identity.api_keys import revoke_key
-from gateway.model import Event, HoldState
+from gateway.ledger_line import Event
+from gateway.model import HoldState
 from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
 from tests.acme import Acme

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model import State
+from gateway.outcome import State
 from tests.acme import Acme
 from tests.acme_papers import PIXEL
 from tests.house import house, run

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from gateway.model import Event, State
+from gateway.ledger_line import Event
+from gateway.outcome import State
 from tests.acme import Acme
 from tests.house import Clock, house, run
 from tests.living import REFUND, Answer, Gate, Place, gate

@@ -9,7 +9,9 @@ import pytest
 
 from gateway.holds import Vote, vote
 from gateway.identity.api_keys import check
-from gateway.model import Event, HoldState, Kind, Role, State
+from gateway.ledger_line import Event
+from gateway.model import HoldState, Kind, Role
+from gateway.outcome import State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run

@@ -19,7 +19,9 @@ import httpx
 import pytest
 
 from gateway.keyring import Keyring
-from gateway.model import Event, HoldState, State
+from gateway.ledger_line import Event
+from gateway.model import HoldState
+from gateway.outcome import State
 from tests.acme import Acme
 from tests.living import TENANT, Answer, Gate, Place, gate, policy
 from tests.services import eventually

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.bodies import opened
-from gateway.model import Event
+from gateway.ledger_line import Event
 from gateway.settle import Settlement, did_not_happen
 from tests.acme import Acme
 from tests.house import House, house, run

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.model import State
+from gateway.outcome import State
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import REFUND, Gate, Place, gate, request

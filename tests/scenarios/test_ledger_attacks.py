@@ -14,7 +14,7 @@ import pytest
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.verify import Integrity
-from gateway.model import Event
+from gateway.ledger_line import Event
 from tests.acme import Acme
 from tests.house import house, run
 from tests.living import Place

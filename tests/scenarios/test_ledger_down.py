@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from gateway.model import Event
+from gateway.ledger_line import Event
 from tests.acme import Acme
 from tests.living import REFUND, ROOT, Gate, Place, request
 

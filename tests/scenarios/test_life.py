@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from mcp_types import TextContent
 
-from gateway.model import Event, State
+from gateway.ledger_line import Event
+from gateway.outcome import State
 from tests.acme import Acme
 from tests.living import REFUND, Gate, Place, policy
 from tests.sdk import ERAS, sdk_client

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.model import Event
+from gateway.ledger_line import Event
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import Clock, house, run

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.model import State
+from gateway.outcome import State
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from tests.acme import Acme

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from gateway.model import Event
+from gateway.ledger_line import Event
 from tests.acme import API_KEY, Acme
 from tests.acme_papers import HIDDEN, PIXEL
 from tests.living import TENANT, Answer, Gate, Place, gate, policy

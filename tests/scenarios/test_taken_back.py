@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.identity.api_keys import revoke_key
-from gateway.model import Call, Event, State
+from gateway.ledger_line import Event
+from gateway.model import Call
+from gateway.outcome import State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import house, run

@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 
 from gateway.identity.api_keys import revoke_key
-from gateway.model import Event
+from gateway.ledger_line import Event
 from tests.house import house
 from tests.living import TENANT, Gate, Place, gate, policy
 from tests.sdk import sdk_client

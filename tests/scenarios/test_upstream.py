@@ -8,7 +8,8 @@ import pytest
 
 from gateway.app import App
 from gateway.errors import StartupError
-from gateway.model import Event, State
+from gateway.ledger_line import Event
+from gateway.outcome import State
 from tests.acme import API_KEY, Acme
 from tests.house import house, run
 from tests.living import REFUND, Gate, Place, gate

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import Refusal
-from gateway.model import State
+from gateway.outcome import State
 from gateway.retention import forget
 from gateway.store.actions import ROUND
 from gateway.store.sqlite import SqliteStore

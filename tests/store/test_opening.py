@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StartupError
-from gateway.model import Key, State
+from gateway.model import Key
+from gateway.outcome import State
 from gateway.store.actions import Actions
 from gateway.store.sqlite import SqliteStore
 from tests.calling import CALL

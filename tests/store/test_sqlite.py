@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import HoldgateError, LedgerUnavailable
-from gateway.model import Event, LedgerLine, new_id
+from gateway.ledger_line import Event, LedgerLine
+from gateway.model import new_id
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction
 from tests.store.conftest import seal

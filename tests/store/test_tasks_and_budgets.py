@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.decision import BudgetCharge
 from gateway.errors import Refusal
-from gateway.model import BudgetCharge, Task
+from gateway.model import Task
 from gateway.store.job import Work
 from gateway.store.sqlite import SqliteStore
 from gateway.store.transaction import Transaction

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.model import HoldState, State
+from gateway.model import HoldState
+from gateway.outcome import State
 from gateway.store.actions import ActionRow, Actions
 from gateway.store.holds import Holds
 from tests.calling import CALL

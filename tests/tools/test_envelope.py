@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Outcome, Retry, Status
+from gateway.outcome import Outcome, Retry, Status
 from gateway.tools.envelope import MAX_DATA_BYTES, MAX_SENTENCE, as_text, envelope_of, output_schema, to_wire
 from gateway.tools.verdict import judge
 from tests.shop import OUTCOMES, refund

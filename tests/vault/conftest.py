@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gateway.model import Mode, Permit
+from gateway.model import Mode
+from gateway.permit import Permit
 from tests.services import OpenBao
 from vault.hashicorp import AppRoleAuth, HashicorpVault, TokenAuth
 from vault.reference import Reference

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from gateway.errors import CredentialUnavailable
-from gateway.model import Permit
+from gateway.permit import Permit
 from tests.vault.conftest import CANARY
 from vault.broker import Broker, Reading
 from vault.reference import Reference

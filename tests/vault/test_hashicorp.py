@@ -15,7 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from gateway.errors import CredentialUnavailable, StartupError
-from gateway.model import Permit
+from gateway.permit import Permit
 from tests.misbehaving import reply, say, wire
 from tests.services import OpenBao
 from tests.vault.conftest import CANARY, approle, at, opened

@@ -17,7 +17,8 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp_types import PromptReference
 
-from gateway.model import Outcome, Status, new_id
+from gateway.model import new_id
+from gateway.outcome import Outcome, Status
 from gateway.wire.instructions import INSTRUCTIONS
 from tests.sdk import ERAS, sdk_client
 from tests.serving import served

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Outcome, Status
+from gateway.outcome import Outcome, Status
 from gateway.wire.results import call_result, spelled_call_result
 from tests.shop import OUTCOMES
 
