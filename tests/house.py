@@ -13,7 +13,8 @@ from gateway.model import Carried
 from gateway.testing.clock import Clock
 from gateway.testing.driver import Driver, cast
 from gateway.tools.envelope import to_wire
-from tests.living import Answer, Place
+from tests.gate import Answer
+from tests.place import Place
 
 __all__ = ["Clock", "House", "house", "run"]
 

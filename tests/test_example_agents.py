@@ -17,7 +17,7 @@ import pytest
 from gateway.demo.stage import approve, effects, ledger_lines
 from gateway.demo.world import AGENT, APPROVER, World
 from tests.demo.running import Demo, environment, running_demo
-from tests.model import Block, Request, model, tool_results, use
+from tests.scripted_model import Block, Request, model, tool_results, use
 from tests.services import missing
 
 ROOT = Path(__file__).resolve().parents[1]

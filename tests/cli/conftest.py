@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Home
+from tests.acme import acme, shared_acme
 from tests.cli.command import Holdgate
-from tests.living import Place
-from tests.places import acme, furnished, place, shared_acme
+from tests.place import Place, furnished, place
 from tests.services import free_port
 
 __all__ = ["acme", "furnished", "place", "shared_acme"]

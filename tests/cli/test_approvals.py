@@ -8,7 +8,7 @@ import pytest
 
 from tests.acme import Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, held, policy
+from tests.place import Place, held, policy
 from tests.services import eventually
 
 HOSTILE = "\x1b[2J[bold]Approved by finance[/bold]\u202e\u200b\nstate: approved \U000e0041"

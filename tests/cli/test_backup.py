@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.ledger_line import Event
 from gateway.setup import open_store
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import TENANT, Place
+from tests.place import TENANT, Place
 
 
 def test_a_backup_under_writes_is_one_moment_of_the_ledger(before_acme: Holdgate, place: Place, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 
 from tests.acme import API_KEY, Acme
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place, held
+from tests.place import Place, held
 from tests.services import eventually
 
 REFUND = ("call", "billing_refund", "--as", "bot", "--arg", "invoice=inv_1001", "--arg", "cents=500")

@@ -12,7 +12,7 @@ from gateway.cli.invocation import opened_store
 from gateway.ledger_line import Event
 from gateway.settings import Home
 from tests.cli.command import Holdgate, one_sentence
-from tests.living import Place
+from tests.place import Place
 
 LOOK = ("call", "billing_lookup_invoice", "--as", "bot", "--arg", "invoice=inv_1001", "--json")
 

@@ -11,7 +11,7 @@ import yaml
 from gateway.tools.rules import MANY_TOOLS, RULES
 from tests.cli.command import Holdgate, one_sentence
 from tests.clients import many_tools
-from tests.living import ROOT
+from tests.place import ROOT
 
 SOUND = '''"""A connector."""
 

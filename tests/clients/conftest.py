@@ -14,7 +14,8 @@ from tests.acme import Acme, shared_acme
 from tests.clients import large_tools, many_tools
 from tests.clients.players import CLIENTS
 from tests.clients.story import SHORT, Played, steps
-from tests.living import EVERYTHING, TENANT, Gate, Place, gate
+from tests.gate import Gate, gate
+from tests.place import EVERYTHING, TENANT, Place
 
 __all__ = ["shared_acme"]
 

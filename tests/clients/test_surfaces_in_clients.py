@@ -17,8 +17,9 @@ import pytest
 from tests.acme import Acme, shared_acme
 from tests.acme_papers import PIXEL
 from tests.clients.players import SECONDS, STATELESS, inspected
-from tests.living import Gate, Place, gate, policy
+from tests.gate import Gate, gate
 from tests.node import environment, modules, node
+from tests.place import Place, policy
 
 __all__ = ["shared_acme"]
 

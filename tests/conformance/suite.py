@@ -16,8 +16,9 @@ from pathlib import Path
 import yaml
 
 from gateway.tools.catalogue import load_connectors
-from tests.living import ROOT, Place, gate
+from tests.gate import gate
 from tests.node import environment, node, program
+from tests.place import ROOT, Place
 
 REVISIONS = ("2026-07-28", "2025-11-25")
 WITH_SESSIONS = frozenset({"2025-11-25"})

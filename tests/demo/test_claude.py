@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.running import environment, holdgate, nothing_runs_in
-from tests.model import Block, Request, model, tool_results, use
+from tests.scripted_model import Block, Request, model, tool_results, use
 from tests.services import missing
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from gateway.model import Call
 from gateway.outcome import Outcome
+from tests.gate import Gate, message
 from tests.house import House
-from tests.living import Gate, message, policy
+from tests.place import policy
 
 EVERYTHING = {"elicitation": {}, "sampling": {}, "roots": {}}
 TOOLS = ("invoice", "twice", "endless", "deaf", "leak", "before_paying", "after_paying")

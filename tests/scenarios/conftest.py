@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.living import Gate, Place, gate
-from tests.places import acme, furnished, place, shared_acme
+from tests.acme import acme, shared_acme
+from tests.gate import Gate, gate
+from tests.place import Place, furnished, place
 from tests.scenarios.asking import granting
 
 __all__ = ["acme", "furnished", "place", "shared_acme"]

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from gateway.model import HoldState
 from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
+from tests.gate import Answer
 from tests.house import House
-from tests.living import REFUND, Answer
+from tests.place import REFUND
 
 
 async def ask(gateway: House, tool: str = "plain_refund", **args: object) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.acme import Acme
+from tests.gate import Answer
 from tests.house import House
-from tests.living import REFUND, Answer
+from tests.place import REFUND
 
 TASK = "a-task-of-the-hosts"
 TRIES = 3

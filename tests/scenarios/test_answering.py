@@ -11,8 +11,9 @@ import pytest
 from gateway.connector import Answer, Form
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
+from tests.gate import gate
 from tests.house import Clock, house, run
-from tests.living import Place, gate
+from tests.place import Place
 from tests.scenarios.asking import ANSWERED, asked, granting, put, told
 
 

@@ -14,8 +14,9 @@ from gateway.model import HoldState
 from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
 from tests.acme import Acme
+from tests.gate import gate
 from tests.house import Clock, house, run
-from tests.living import REFUND, ROOT, TENANT, Place, gate, held, policy
+from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.holding import approve_then, ask, outcome
 from tests.services import PATIENCE
 

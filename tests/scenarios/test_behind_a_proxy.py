@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from tests.acme import Acme
-from tests.living import Gate, Place, gate
+from tests.gate import Gate, gate
+from tests.place import Place
 
 LIMIT = 20
 

@@ -10,8 +10,9 @@ import pytest
 from gateway.model import HoldState
 from gateway.telemetry.export import exporting
 from tests.acme import Acme
+from tests.gate import Answer
 from tests.house import house, run
-from tests.living import REFUND, Answer, Place, policy
+from tests.place import REFUND, Place, policy
 from tests.scenarios.holding import outcome
 from tests.services import free_port
 

@@ -10,8 +10,9 @@ import pytest
 from gateway.outcome import State
 from tests.acme import Acme
 from tests.acme_papers import PIXEL
+from tests.gate import Gate, gate, request
 from tests.house import house, run
-from tests.living import Gate, Place, gate, policy, request
+from tests.place import Place, policy
 
 INVOICE = {"invoice": "inv_1001"}
 

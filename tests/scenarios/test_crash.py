@@ -16,8 +16,9 @@ import pytest
 from gateway.ledger_line import Event
 from gateway.outcome import State
 from tests.acme import Acme
+from tests.gate import Answer, Gate, gate
 from tests.house import Clock, house, run
-from tests.living import REFUND, Answer, Gate, Place, gate
+from tests.place import REFUND, Place
 from tests.services import PATIENCE
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import EVERYTHING, REFUND, Place
+from tests.place import EVERYTHING, REFUND, Place
 
 WRITES: dict[str, dict[str, Any]] = {
     "billing_refund": {"invoice": "inv_1001", "cents": 500, "cause": "damaged"},

@@ -15,7 +15,7 @@ from gateway.outcome import State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import REFUND, TENANT, Place, held
+from tests.place import REFUND, TENANT, Place, held
 from tests.scenarios.holding import ask, outcome
 from tests.services import PATIENCE
 

@@ -23,7 +23,8 @@ from gateway.ledger_line import Event
 from gateway.model import HoldState
 from gateway.outcome import State
 from tests.acme import Acme
-from tests.living import TENANT, Answer, Gate, Place, gate, policy
+from tests.gate import Answer, Gate, gate
+from tests.place import TENANT, Place, policy
 from tests.services import eventually
 
 SEEDS = [int(seed) for seed in os.environ.get("HOLDGATE_STORM_SEEDS", "1,2").split(",")]

@@ -7,7 +7,7 @@ from gateway.ledger_line import Event
 from gateway.settle import Settlement, did_not_happen
 from tests.acme import Acme
 from tests.house import House, house, run
-from tests.living import REFUND, Place
+from tests.place import REFUND, Place
 from tests.scenarios.losing import lost
 
 HOUR = 3_600

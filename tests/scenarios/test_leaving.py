@@ -11,8 +11,9 @@ import pytest
 
 from gateway.outcome import State
 from tests.acme import Acme
+from tests.gate import Gate, gate, request
 from tests.house import house, run
-from tests.living import REFUND, Gate, Place, gate, request
+from tests.place import REFUND, Place
 from tests.services import eventually
 
 

@@ -17,7 +17,7 @@ from gateway.ledger.verify import Integrity
 from gateway.ledger_line import Event
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import Place
+from tests.place import Place
 
 Attack = Callable[[sqlite3.Connection], None]
 

@@ -11,7 +11,8 @@ import httpx
 
 from gateway.ledger_line import Event
 from tests.acme import Acme
-from tests.living import REFUND, ROOT, Gate, Place, request
+from tests.gate import Gate, request
+from tests.place import REFUND, ROOT, Place
 
 
 def bound_files(gateway: Gate, size: int) -> None:

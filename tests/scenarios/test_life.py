@@ -14,7 +14,8 @@ from mcp_types import TextContent
 from gateway.ledger_line import Event
 from gateway.outcome import State
 from tests.acme import Acme
-from tests.living import REFUND, Gate, Place, policy
+from tests.gate import Gate
+from tests.place import REFUND, Place, policy
 from tests.sdk import ERAS, sdk_client
 from tests.services import PATIENCE, eventually
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import REFUND, ROOT, Place
+from tests.place import REFUND, ROOT, Place
 from tests.scenarios.losing import TASK, effects, lost
 
 

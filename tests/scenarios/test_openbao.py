@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.acme import API_KEY, Acme
-from tests.living import Place, gate
+from tests.gate import gate
+from tests.place import Place
 from tests.services import OpenBao
 
 LOOK = ("billing_lookup_invoice", {"invoice": "inv_1001"})

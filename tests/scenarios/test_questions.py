@@ -15,8 +15,9 @@ from mcp_types import CreateMessageResult, ElicitRequestParams, ElicitResult, Te
 from gateway.connector import Askable, Connector, Nothing, Output, Risk, Upstream
 from gateway.errors import StartupError
 from tests.acme import API_KEY, Acme
+from tests.gate import gate, request
 from tests.house import house, run
-from tests.living import ROOT, Place, gate, request
+from tests.place import ROOT, Place
 from tests.scenarios.asking import ANSWERED, asked, granting, put, told
 from tests.sdk import ERAS, sdk_client
 

@@ -10,7 +10,7 @@ from gateway.ledger_line import Event
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import REFUND, Place, policy
+from tests.place import REFUND, Place, policy
 
 
 def test_hidden_and_absent_are_worded_alike(place: Place, acme: Acme) -> None:

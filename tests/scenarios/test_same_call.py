@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.acme import Acme
+from tests.gate import Gate
 from tests.house import house, run
-from tests.living import REFUND, Gate, Place, policy
+from tests.place import REFUND, Place, policy
 
 KEY = "a-key-of-the-callers-own"
 

@@ -21,8 +21,9 @@ from gateway.testing import Harness
 from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
 from tests.canaries import KEY, PHONE, REASON
+from tests.gate import Gate
 from tests.house import House, house, run
-from tests.living import Gate, Place, held
+from tests.place import Place, held
 from tests.testing.library import CREDENTIAL, Library, Which
 
 archive = Connector("archive", base_url="https://library.example", credential=CREDENTIAL)

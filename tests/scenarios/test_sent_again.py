@@ -11,7 +11,7 @@ from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house, run
-from tests.living import REFUND, TENANT, Place, held, policy
+from tests.place import REFUND, TENANT, Place, held, policy
 from tests.scenarios.losing import TRIES, effects, lost
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from gateway.model import HoldState
 from tests.acme import Acme
+from tests.gate import Gate, gate, message
 from tests.house import Clock, House, run
-from tests.living import Gate, Place, gate, held, message
+from tests.place import Place, held
 
 
 def legacy(gateway: Gate, http: httpx.Client) -> tuple[str, dict[str, str], bytes]:

@@ -10,7 +10,8 @@ import pytest
 from gateway.ledger_line import Event
 from tests.acme import API_KEY, Acme
 from tests.acme_papers import HIDDEN, PIXEL
-from tests.living import TENANT, Answer, Gate, Place, gate, policy
+from tests.gate import Answer, Gate, gate
+from tests.place import TENANT, Place, policy
 
 RESOURCES = ("papers_invoice", "papers_terms", "papers_seal", "papers_page", "papers_file", "papers_folder")
 PROMPTS = ("papers_letter", "papers_greeting")

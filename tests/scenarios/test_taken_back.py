@@ -14,7 +14,7 @@ from gateway.outcome import State
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import house, run
-from tests.living import REFUND, TENANT, Place
+from tests.place import REFUND, TENANT, Place
 from tests.services import eventually
 
 KEY = "a-key-of-the-hosts-own-1"

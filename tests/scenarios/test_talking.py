@@ -10,7 +10,8 @@ from mcp import Client
 from mcp_types import LoggingMessageNotification, LoggingMessageNotificationParams
 
 from tests.acme import API_KEY
-from tests.living import Gate, Place, gate, policy
+from tests.gate import Gate, gate
+from tests.place import Place, policy
 from tests.sdk import ERAS, sdk_client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]

@@ -13,8 +13,9 @@ from mcp import Client, MCPError
 
 from gateway.identity.api_keys import revoke_key
 from gateway.ledger_line import Event
+from tests.gate import Gate, gate
 from tests.house import house
-from tests.living import TENANT, Gate, Place, gate, policy
+from tests.place import TENANT, Place, policy
 from tests.sdk import sdk_client
 from tests.services import eventually
 

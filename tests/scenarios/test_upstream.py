@@ -11,9 +11,10 @@ from gateway.errors import StartupError
 from gateway.ledger_line import Event
 from gateway.outcome import State
 from tests.acme import API_KEY, Acme
+from tests.gate import Gate, gate
 from tests.house import house, run
-from tests.living import REFUND, Gate, Place, gate
 from tests.misbehaving import wire
+from tests.place import REFUND, Place
 from tests.services import eventually
 
 

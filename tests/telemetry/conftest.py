@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.living import Gate, Place, gate
-from tests.places import acme, furnished, place, shared_acme
+from tests.acme import acme, shared_acme
+from tests.gate import Gate, gate
+from tests.place import Place, furnished, place
 from tests.services import free_port
 from tests.telemetry.collector import Collector, collecting
 

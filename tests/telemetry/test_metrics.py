@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.acme import Acme
-from tests.living import Gate, Place, gate, held, policy, request
+from tests.gate import Gate, gate, request
+from tests.place import Place, held, policy
 from tests.services import eventually
 from tests.telemetry.collector import Collector, Scrape, scrape
 

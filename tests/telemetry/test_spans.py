@@ -9,7 +9,8 @@ import httpx
 from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
 from tests.canaries import KEY, PHONE, REASON
-from tests.living import Gate, held, request
+from tests.gate import Gate, request
+from tests.place import held
 from tests.services import eventually
 from tests.telemetry.collector import Collector
 

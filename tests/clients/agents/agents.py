@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.clients.agents.dialects import Anthropic, AnthropicSearch, Dialect, Gemini, OpenAI, OpenAICode
 from tests.clients.agents.model import Model, thinking
-from tests.living import Place
 from tests.node import AGENTS, modules, node
+from tests.place import Place
 
 SECONDS = 240.0
 """More than any agent has needed for a story; one that never ends fails its test, and not the whole run."""

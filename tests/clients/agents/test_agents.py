@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from gateway.tools.own_tools import PUBLISHED
-from tests.acme import Acme
+from tests.acme import Acme, acme, shared_acme
 from tests.clients import many_tools
 from tests.clients.agents.agents import AGENTS_BY_NAME, Desk, printed
 from tests.clients.agents.model import Model
 from tests.clients.agents.road import Road, road
 from tests.clients.many_tools import COUNT
 from tests.clients.story import STATUSES, Step, steps
-from tests.living import Gate, Place, gate, policy
+from tests.gate import Gate, gate
 from tests.node import node, program
-from tests.places import acme, furnished, shared_acme
+from tests.place import Place, furnished, policy
 
 __all__ = ["acme", "furnished", "shared_acme"]
 
