@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,18 @@ _REACH_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0
 _WRONG_KEY = -31401
 _NO_SUCH_TOOL = -32602
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One call as it was asked for; its arguments get their types from the tool's schema, once that is known."""
+
+    key: str
+    task: str | None
+    tool: str
+    given: dict[str, Any]
+    controls: dict[str, Any]
+    """`dry_run`, `reason` and the like, which stand beside the tool's own arguments."""
 
 
 def call(
@@ -64,16 +77,10 @@ def call(
     home = Invocation.of(ctx).home()
     controls = {"dry_run": dry_run or None, "idempotency_key": key, "reason": reason, "evidence": evidence}
     given = as_given(arg or [], json_args)
-    headers = {"Authorization": f"Bearer {_key(home, as_name)}"}
-    task = task or os.environ.get(TASK_ENV)
-    meta = {}
-    if task and task.isascii() and task.isprintable():
-        headers["Holdgate-Task"] = task
-    elif task:
-        meta[_TASK] = task  # which no header carries
-    _reach(home.url)
     chosen = {name: value for name, value in controls.items() if value}
-    envelope, is_error = _answer(home.url, headers, tool, given, chosen, meta)
+    request = _Request(_key(home, as_name), task or os.environ.get(TASK_ENV), tool, given, chosen)
+    _reach(home.url)
+    envelope, is_error = _answer(home.url, request)
     if json_output:
         emit(envelope)
     else:
@@ -110,14 +117,7 @@ def _reach(url: str) -> None:
         ) from None
 
 
-def _answer(
-    url: str,
-    headers: dict[str, str],
-    tool: str,
-    given: dict[str, Any],
-    controls: dict[str, Any],
-    meta: Any,
-) -> tuple[dict[str, Any], bool]:
+def _answer(url: str, request: _Request) -> tuple[dict[str, Any], bool]:
     """The envelope, and whether it is an error's.
 
     Raises:
@@ -127,7 +127,7 @@ def _answer(
     from mcp import MCPError
 
     try:
-        return asyncio.run(_exchange(url, headers, tool, given, controls, meta))
+        return asyncio.run(_exchange(url, request))
     except* typer.BadParameter as wrong:
         raise _first(wrong) from None
     except* HoldgateError as told:
@@ -163,19 +163,15 @@ def _first(group: BaseException) -> BaseException:
     return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
 
 
-async def _exchange(
-    url: str,
-    headers: dict[str, str],
-    tool: str,
-    given: dict[str, Any],
-    controls: dict[str, Any],
-    meta: Any,
-) -> tuple[dict[str, Any], bool]:
+async def _exchange(url: str, request: _Request) -> tuple[dict[str, Any], bool]:
     import httpx2
     from mcp import Client, MCPError
     from mcp.client.streamable_http import streamable_http_client
     from mcp_types import Implementation, TextContent
 
+    headers = {"Authorization": f"Bearer {request.key}"}
+    # Not in the header that agents use for it: a header does not carry every name.
+    meta: Any = {_TASK: request.task} if request.task else None
     timeout = httpx2.Timeout(30, read=_ANSWER_SECONDS)
     us = Implementation(name="holdgate", version=__version__)
     async with (
@@ -185,12 +181,12 @@ async def _exchange(
         ) as client,
     ):
         listed = {one.name: one for one in (await client.list_tools()).tools}
-        schema = listed[tool].input_schema if tool in listed else {}
-        arguments = typed(given, schema)
+        schema = listed[request.tool].input_schema if request.tool in listed else {}
+        arguments = typed(request.given, schema) | request.controls
         try:
-            result = await client.call_tool(tool, arguments | controls, meta=meta or None)
+            result = await client.call_tool(request.tool, arguments, meta=meta)
         except MCPError as refused:
-            raise HoldgateError(_refused(refused, get_close_matches(tool, listed, n=1))) from None
+            raise HoldgateError(_refused(refused, get_close_matches(request.tool, listed, n=1))) from None
         # The text half: a gateway may be set to send no structured one.
         text = next(block.text for block in result.content if isinstance(block, TextContent))
         return json.loads(text), bool(result.is_error)
