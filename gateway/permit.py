@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakSet
 
@@ -31,6 +32,8 @@ class Permit:
     """Hash of the intent line."""
     again: bool = False
     """Whether an earlier sending may have happened, so that no failure of this one means that nothing did (I-8)."""
+    minted_at: float = field(default_factory=time.monotonic, init=False, repr=False, compare=False)
+    """By the event loop's clock: so far it is known that nothing stops the action (T-10)."""
 
     def minted(self) -> Permit:
         """This permit, which counts from now on; called where the intent line is written, and nowhere else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,8 @@ from gateway.connector import Connector, Input, Output, Tool
 from gateway.errors import UpstreamError
 from gateway.model import Mode, Risk
 from gateway.outbound.door import Door, Stopped
+from gateway.outbound.engine import AiohttpEngine
+from gateway.outbound.exchange import Response
 from gateway.outbound.lane import EngineFor
 from gateway.outbound.upstream import GatedUpstream
 from gateway.permit import Permit
@@ -37,6 +39,14 @@ class Anything(Output):
 def soon(seconds: float = 5.0) -> float:
     """A moment this far ahead, on the event loop's clock."""
     return asyncio.get_running_loop().time() + seconds
+
+
+async def sent(
+    engine: AiohttpEngine, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes, *, deadline: float
+) -> Response:
+    """What one request is answered with, by an engine that no door stands before."""
+    with await engine.connect(deadline=deadline) as exchange:
+        return await engine.send(exchange, method, path, headers, body, deadline=deadline)
 
 
 @dataclass

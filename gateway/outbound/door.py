@@ -28,9 +28,9 @@ from gateway.outbound.answers import (
     value_of,
 )
 from gateway.outbound.egress import EgressRefused
-from gateway.outbound.engine import NOT_SENT, BodyRefused, Response
+from gateway.outbound.exchange import NOT_SENT, BodyRefused, Response
 from gateway.outbound.lane import EngineFor, Lane, engine_for
-from gateway.outbound.lending import Lender
+from gateway.outbound.lending import Lender, lent
 from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.template import Template, template_of
@@ -38,7 +38,7 @@ from gateway.outbound.upstream import GatedUpstream, Query, Writes, through
 from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
-from gateway.telemetry.requests import asking, leasing
+from gateway.telemetry.requests import asking
 from vault.secret import Secret
 
 log = logging.getLogger("holdgate.outbound")
@@ -47,7 +47,7 @@ Stopped: TypeAlias = Callable[[Permit, str], Awaitable[Refusal | None]]
 """Why the action of a permit may write no more, or None; given the connector's name. See `stops.SecondLook`."""
 
 _FRESH: Final = 0.05
-"""Seconds from the opening of the door, or from the last look, in which a write goes out without another look."""
+"""Seconds from the permit, or from the last look, in which a write goes out without another look."""
 
 
 class Door:
@@ -117,7 +117,7 @@ class _Passage:
         self._broker = broker
         self._redactor = redactor
         self._stopped = stopped
-        self._looked = asyncio.get_running_loop().time()
+        self._looked = permit.minted_at
         self._lane = lane
         self._tool = tool
         self._connector = tool.connector
@@ -173,18 +173,14 @@ class _Passage:
 
     async def _attempt(self, template: Template, number: int | None) -> JSON:
         """Send once, and judge the answer. Raised from here, where nothing signed is in any frame."""
-        doubtful, doubts = False, self._writes.doubts
+        doubts, doubtful = self._writes.doubts, number is not None and self._writes.doubtful(number)
         await self._lane.pace.enter(self._deadline)
         try:
             self._refuse_when_over()
             secret = await self._lease()
-            if number is not None:
-                await self._look_again()
             self._refuse_when_over()
-            if number is not None:
-                doubtful = self._writes.sending(number)
             with asking(template.method, self._connector.base_url) as seen:
-                answer = await self._exchange(template, secret)
+                answer = await self._exchange(template, secret, number)
                 seen.ended(answer.status, answer.code if isinstance(answer, UpstreamError) else None)
         finally:
             self._lane.pace.leave()
@@ -216,49 +212,56 @@ class _Passage:
             raise blocked("The action has ended, and sends nothing any more.")
 
     async def _look_again(self) -> None:
-        """A write that waited, for its turn or to be sent again, is stopped by what was stopped meanwhile (T-10)."""
+        """A write that waited, for its turn, the credential or a connection, is stopped by what was stopped meanwhile.
+
+        Raises:
+            UpstreamError: not sent, and not to be; or nobody can tell (semantics.md T-10).
+        """
         if (now := asyncio.get_running_loop().time()) - self._looked < _FRESH:
             return
         try:
-            refused = await self._stopped(self._permit, self._connector.name)
+            async with asyncio.timeout_at(self._deadline):
+                refused = await self._stopped(self._permit, self._connector.name)
         except LedgerUnavailable as down:
             raise not_sent(f"Whether it may still be sent cannot be told. {down}") from None
+        except TimeoutError:
+            raise not_sent("Whether it may still be sent could not be told in time.") from None
         if refused is not None:
             raise UpstreamError(refused.code, refused.message, effect="none", sent=False)
         self._looked = now
 
     async def _lease(self) -> Secret | None:
-        credential = self._permit.credential
-        try:
-            with leasing(self._connector.name if credential is not None else None):
-                lease = self._broker.at_hand(self._permit)
-                if lease is None and credential is not None:
-                    async with asyncio.timeout_at(self._deadline):
-                        lease = await self._broker.lease(self._permit)
-        except TimeoutError:
-            raise not_sent("The vault did not lend the credential in time.") from None
-        if credential is None:
-            return None
+        lease = await lent(self._broker, self._permit, self._connector.name, self._deadline)
         if lease is None:
-            raise CredentialUnavailable(f"The vault lent nothing for {credential}.")
-        if not lease.secret.fits_a_header():
-            raise CredentialUnavailable(f"The value of {credential} cannot be sent as a header.")
+            return None
         self._redactor.learn(lease.secret)
         self._writes.credential_version = lease.version
         return lease.secret
 
-    async def _exchange(self, template: Template, secret: Secret | None) -> Answer | UpstreamError:
-        """One request, one answer. Returns failures, so that no exception carries frames that hold the signature."""
-        if asyncio.get_running_loop().time() >= self._deadline:
-            return not_sent("There was no time left to send it.")
+    async def _exchange(self, template: Template, secret: Secret | None, number: int | None) -> Answer | UpstreamError:
+        """One request, one answer. Returns failures, so that no exception carries frames that hold the signature.
+
+        Raises:
+            UpstreamError: it was refused with the connection at hand, and before anything was signed.
+        """
+        engine = self._lane.engine
         try:
-            response = await self._lane.engine.send(
-                template.method,
-                template.path,
-                _signed(template, self._connector.auth, secret),
-                template.body,
-                deadline=self._deadline,
-            )
+            with await engine.connect(deadline=self._deadline) as exchange:
+                if number is not None:
+                    await self._look_again()
+                self._refuse_when_over()
+                if asyncio.get_running_loop().time() >= self._deadline:
+                    return not_sent("There was no time left to send it.")
+                if number is not None:
+                    self._writes.sending(number)
+                response = await engine.send(
+                    exchange,
+                    template.method,
+                    template.path,
+                    _signed(template, self._connector.auth, secret),
+                    template.body,
+                    deadline=self._deadline,
+                )
         except AddressRefused as refused:
             return blocked(f"The gateway does not connect to this host. {refused}")
         except NOT_SENT as failure:

@@ -16,43 +16,20 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from gateway.frozen import statically_frozen
+from gateway.outbound.exchange import Exchange, Response, spoilt, unconnected
 from gateway.outbound.resolver import CheckedResolver, Resolve, ask_the_system, refuse_unless_allowed
 from gateway.strict_json import MAX_BYTES
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
-    from aiohttp.http_parser import RawResponseMessage
     from aiohttp.tracing import Trace
-
-NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout)
-"""What the engine raises when no byte of the request can have left; after anything else, one may have."""
 
 _KEEP_ALIVE: Final = 4.0
 """Seconds. Below the 5 that common servers wait, so that they rarely close a connection just as it is used again:
 for a write that race has an unknown outcome (semantics.md I-7)."""
 _CONNECTING: Final = aiohttp.ClientTimeout(connect=5.0, ceil_threshold=math.inf)
 """There must be a connection in 5 seconds. aiohttp rounds up by as much as a second, unless told not to."""
-_SWITCHED: Final = 101
-"""Status of an answer after which its connection speaks something else, though nobody asked it to."""
-_INTERIM: Final = frozenset(range(100, 200)) - {_SWITCHED}
-"""Statuses of answers that another one follows."""
-
-
-class BodyRefused(httpx.DecodingError):
-    """The answer's body is too large, or encoded though the gateway asked for it plain."""
-
-
-@statically_frozen
-class Response:
-    """What came back."""
-
-    status: int
-    retry_after: str | None
-    """The header of that name."""
-    body: bytes | httpx.RequestError
-    """Or why it could not be read: `BodyRefused`, or the connection broke."""
 
 
 class AiohttpEngine:
@@ -85,37 +62,56 @@ class AiohttpEngine:
         self._resolve = resolve or ask_the_system
         self._connections: _Connections | None = None
 
+    async def connect(self, *, deadline: float) -> Exchange:
+        """A connection for one request, kept or new, on which nothing is sent yet; given back by the end of its block.
+
+        Args:
+            deadline: on the event loop's clock.
+
+        Raises:
+            AddressRefused, httpx.ConnectError, httpx.ConnectTimeout: there is none.
+        """
+        try:
+            return Exchange(await (self._connections or self._open_connections()).take(deadline))
+        except Exception as error:  # noqa: BLE001 - the boundary to aiohttp: whatever it raises, nothing was sent
+            failure = unconnected(error)
+        raise failure
+
     async def send(
-        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes, *, deadline: float
+        self,
+        exchange: Exchange,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        deadline: float,
     ) -> Response:
         """The whole answer.
 
         Args:
+            exchange: of this engine, and good for one request.
             path: under the base, with its query; percent-encoded.
             deadline: for everything, the answer's body included; on the event loop's clock.
 
         Raises:
-            AddressRefused, httpx.ConnectError, httpx.ConnectTimeout: nothing was sent.
+            httpx.ConnectError: nothing was sent.
             httpx.TransportError: any other; the request may have reached the upstream.
         """
-        exchange = _Exchange()
         try:
             async with asyncio.timeout_at(deadline):
-                connections = self._connections or self._open_connections()
-                return await exchange.run(connections, self._spelled(method, path, headers, body), self._max_body)
+                return await exchange.run(self._spelled(method, path, headers, body), self._max_body)
         except asyncio.CancelledError as cancelled:
             # This frame and those below hold the signed headers, which are not handed on.
             del headers
             raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - the boundary to aiohttp: whatever it raises, `exchange` decides
-            failure = exchange.failure(error)
-        finally:
-            exchange.end()
+            ended = exchange.ended_by(error)
         # Outside of `except`: an exception that hung on this one would carry the signed headers in its frames.
         del headers
-        if exchange.head is not None:
-            return _response(exchange.head, failure)
-        raise failure
+        if isinstance(ended, Response):
+            return ended
+        raise ended
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -163,111 +159,20 @@ class _Connections(aiohttp.TCPConnector):
         )
         # Says where to, and is never sent.
         self._destination = aiohttp.ClientRequest("GET", base, loop=asyncio.get_running_loop())
+        self._key = self._destination.connection_key
 
-    async def take(self) -> Connection:
-        """A kept connection, or a new one."""
-        return await self.connect(self._destination, [], _CONNECTING)
+    async def take(self, deadline: float) -> Connection:
+        """A kept connection, or else a new one, which takes time."""
+        kept = await self._get(self._key, [])
+        if kept is not None:
+            return kept
+        async with asyncio.timeout_at(deadline):
+            return await self.connect(self._destination, [], _CONNECTING)
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         """A kept connection. What came on it since its last answer would be taken for the next one (I-7)."""
         while (kept := await super()._get(key, traces)) is not None:
-            if kept.protocol is not None and not kept.protocol.should_close:
+            if not spoilt(kept):
                 break
             kept.close()
         return kept
-
-
-class _Exchange:
-    """One request and its answer. Knows how far they came, which alone decides what a failure means."""
-
-    __slots__ = ("connection", "head", "whole")
-
-    def __init__(self) -> None:
-        self.connection: Connection | None = None
-        """As soon as there is one, the request may have been sent."""
-        self.head: RawResponseMessage | None = None
-        """The answer's status and headers."""
-        self.whole = False
-        """Whether nothing of it is still under way, so that the connection may be used again."""
-
-    async def run(self, connections: _Connections, request: bytes, max_body: int) -> Response:
-        """Send the request, and wait for the answer."""
-        self.connection = await connections.take()
-        protocol, transport = self.connection.protocol, self.connection.transport
-        if protocol is None or transport is None:
-            raise aiohttp.ServerDisconnectedError
-        protocol.set_response_params(auto_decompress=False, read_until_eof=True)
-        transport.write(request)
-        head, content = await protocol.read()
-        while head.code in _INTERIM:
-            head, content = await protocol.read()
-        self.head = head
-        body = _refusal(head, max_body) or await _read(content, max_body)
-        ended = content.at_eof() and head.code != _SWITCHED
-        self.whole = ended and transport.get_write_buffer_size() == 0
-        return _response(head, body)
-
-    def failure(self, error: Exception) -> httpx.TransportError:
-        """The httpx exception for `error`: by what had happened so far, never by what aiohttp calls it."""
-        late = isinstance(error, TimeoutError)
-        if self.head is not None:
-            if late:
-                return httpx.ReadTimeout("The answer's body did not arrive in time.")
-            return httpx.ReadError("The answer's body broke off.")
-        if self.connection is not None:
-            if late:
-                return httpx.ReadTimeout("No answer in time.")
-            if isinstance(error, (aiohttp.ServerDisconnectedError, OSError)):
-                return httpx.ReadError("The connection broke before the answer.")
-            return httpx.RemoteProtocolError("The answer was not HTTP.")
-        if isinstance(error, httpx.ConnectError):
-            return error.with_traceback(None)
-        if late:
-            return httpx.ConnectTimeout("No connection in time.")
-        return httpx.ConnectError(f"No connection: {_cause(error)}.")
-
-    def end(self) -> None:
-        """Leave the connection to the next request, or close it."""
-        if self.connection is None:
-            return
-        if self.whole:
-            self.connection.release()
-        else:
-            self.connection.close()
-
-
-def _refusal(head: RawResponseMessage, max_body: int) -> BodyRefused | None:
-    """Why a body that these headers announce is not even read."""
-    encodings = [value.strip().lower() for value in head.headers.getall("Content-Encoding", ())]
-    if any(encoding not in ("", "identity") for encoding in encodings):
-        return BodyRefused("The answer's body is compressed, which the gateway did not ask for.")
-    return _too_large(max_body) if int(head.headers.get("Content-Length", 0)) > max_body else None
-
-
-async def _read(content: aiohttp.StreamReader, max_body: int) -> bytes | BodyRefused:
-    """The body, once it is there."""
-    pieces, size = [], 0
-    while not content.at_eof():
-        pieces.append(await content.readany())
-        size += len(pieces[-1])
-        if size > max_body:
-            return _too_large(max_body)
-    return b"".join(pieces)
-
-
-def _too_large(max_body: int) -> BodyRefused:
-    return BodyRefused(f"The answer's body is larger than {max_body} bytes.")
-
-
-def _response(head: RawResponseMessage, body: bytes | httpx.RequestError) -> Response:
-    return Response(head.code, head.headers.get("Retry-After"), body)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name has no address"
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        return "the host did not prove its name over TLS"
-    if isinstance(error, OSError) and error.errno is not None:
-        return "the host did not accept it"
-    return type(error).__name__

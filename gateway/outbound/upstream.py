@@ -84,11 +84,13 @@ class Writes:
         self._asked += 1
         return self._asked
 
-    def sending(self, number: int) -> bool:
-        """It is about to leave; True when it may have happened by an earlier attempt already."""
-        before = self._again or number in self._doubtful
+    def doubtful(self, number: int) -> bool:
+        """Whether it may have happened already, by an earlier attempt."""
+        return self._again or number in self._doubtful
+
+    def sending(self, number: int) -> None:
+        """It leaves now."""
         self._doubtful[number] = _UNDER_WAY
-        return before
 
     def happened(self, number: int) -> None:
         """It was answered with success."""

@@ -19,7 +19,7 @@ from gateway.outbound.egress import address_refusal, base_of
 from gateway.outbound.engine import AiohttpEngine
 from gateway.outbound.lane import EngineFor
 from gateway.outbound.resolver import AddressRefused
-from tests.doorway import doorway, failure, soon
+from tests.doorway import doorway, failure, sent, soon
 from tests.misbehaving import wire
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_an_address_in_the_url_is_checked_too(host: str) -> None:
     async with wire() as upstream:
         engine = AiohttpEngine(f"http://{host}:{upstream.port}")
         with pytest.raises(AddressRefused):
-            await engine.send("GET", "/", [], b"", deadline=soon())
+            await sent(engine, "GET", "/", [], b"", deadline=soon())
         assert upstream.connections == 0
         await engine.aclose()
 
@@ -154,7 +154,7 @@ async def test_an_address_in_disguise_is_never_connected_to(host: str) -> None:
     async with wire() as upstream:
         engine = AiohttpEngine(f"http://{host}:{upstream.port}")
         with pytest.raises((httpx.ConnectError, httpx.ConnectTimeout)):
-            await engine.send("GET", "/", [], b"", deadline=soon())
+            await sent(engine, "GET", "/", [], b"", deadline=soon())
         assert upstream.connections == 0
         await engine.aclose()
 

@@ -144,7 +144,9 @@ async def test_the_engine_hands_on_no_frame_that_holds_the_signature(act: Act) -
     """C-5: neither its own exception nor any it hangs on, whoever else may call it."""
     async with wire(act) as upstream:
         engine = AiohttpEngine(f"http://127.0.0.1:{upstream.port}", internal=True)
-        ended = await outcome(engine.send("POST", "/", [("X-Api-Key", CANARY)], b"{}", deadline=soon(0.3)))
+        with await engine.connect(deadline=soon()) as exchange:
+            sending = engine.send(exchange, "POST", "/", [("X-Api-Key", CANARY)], b"{}", deadline=soon(0.3))
+            ended = await outcome(sending)
         assert isinstance(ended, httpx.TransportError)
         assert_clean("the engine's exception", everything_of(ended))
         await engine.aclose()

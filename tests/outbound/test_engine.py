@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from gateway.outbound.engine import NOT_SENT, AiohttpEngine, BodyRefused, Response
-from tests.doorway import soon
+from gateway.outbound.engine import AiohttpEngine
+from gateway.outbound.exchange import NOT_SENT, BodyRefused, Response
+from tests.doorway import sent, soon
 from tests.misbehaving import Wire, reply, say, say_and_hang, wire
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,7 @@ async def engine(upstream: Wire) -> AsyncIterator[AiohttpEngine]:
 
 async def get(at: AiohttpEngine, path: str = "/orders") -> Response:
     """What a GET is answered with."""
-    return await at.send("GET", path, [], b"", deadline=soon())
+    return await sent(at, "GET", path, [], b"", deadline=soon())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ async def test_a_connection_that_still_has_something_to_send_is_not_used_again()
     early = say_and_hang(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
     async with wire(on_accept=early) as upstream, engine(upstream) as at:
         for connections in (1, 2):
-            answer = await at.send("POST", "/", [], LARGER_THAN_ANY_SOCKET_BUFFER, deadline=soon())
+            answer = await sent(at, "POST", "/", [], LARGER_THAN_ANY_SOCKET_BUFFER, deadline=soon())
             assert answer == Response(200, None, b"{}")
             assert upstream.connections == connections
 
@@ -115,6 +116,6 @@ async def test_what_would_not_stay_on_its_line_is_not_sent(unfit: str) -> None:
     async with wire() as upstream, engine(upstream) as at:
         for path, headers in ((f"/{unfit}", []), ("/", [("X-Note", unfit)]), ("/", [(unfit, "1")])):
             with pytest.raises(httpx.ConnectError) as caught:
-                await at.send("GET", path, headers, b"", deadline=soon())
+                await sent(at, "GET", path, headers, b"", deadline=soon())
             assert isinstance(caught.value, NOT_SENT)
         assert upstream.arrivals == []

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.outbound.engine import NOT_SENT, AiohttpEngine
+from gateway.outbound.engine import AiohttpEngine
+from gateway.outbound.exchange import NOT_SENT
 from gateway.outbound.pacing import RetryBudget
-from tests.doorway import doorway, failure, soon
+from tests.doorway import doorway, failure, sent, soon
 from tests.misbehaving import Act, close, hang, reply, reset, say, wire
 
 pytestmark = pytest.mark.anyio
@@ -139,10 +140,10 @@ async def test_the_engine_never_sends_anything_twice(method: str) -> None:
     """R-6, one layer: not on fresh connections, and not on kept ones."""
     async with wire(reply(), close) as upstream:
         engine = AiohttpEngine(f"http://127.0.0.1:{upstream.port}", internal=True)
-        assert (await engine.send("GET", "/", [], b"", deadline=soon())).status == 200
+        assert (await sent(engine, "GET", "/", [], b"", deadline=soon())).status == 200
         for arrivals in (2, 3):
             with pytest.raises(httpx.TransportError) as caught:
-                await engine.send(method, "/", [], b"", deadline=soon())
+                await sent(engine, method, "/", [], b"", deadline=soon())
             assert not isinstance(caught.value, NOT_SENT)
             assert len(upstream.arrivals) == arrivals
         assert upstream.connections == 2
