@@ -238,8 +238,10 @@ def _vault(home: Home) -> Iterator[Finding]:
 
 async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
     from gateway.equipment import open_vault
+    from gateway.settings import LocalVaultSettings
     from vault.reference import Reference
 
+    local = isinstance(home.settings.vault, LocalVaultSettings)
     vault = open_vault(home)
     try:
         try:
@@ -250,7 +252,7 @@ async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
             try:
                 await vault.read(Reference.parse(reference))
             except CredentialUnavailable as missing:
-                remedy = f"Run `holdgate secret set '{reference}'`, or set it in the vault."
+                remedy = f"`holdgate secret set '{reference}'` stores one." if local else None
                 found.append(Finding("credential", "fail", str(missing), remedy))
             else:
                 found.append(Finding("credential", "ok", f"{reference} has a value."))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +52,19 @@ def test_a_credential_is_lent_from_openbao(place: Place, acme: Acme, openbao: Op
     assert [entry["path"] for entry in acme.journal() if entry["path"].startswith("/invoices")] == [
         "/invoices/inv_1001"
     ]
+
+
+def test_doctor_sends_nobody_to_the_command_for_the_other_vault(place: Place, openbao: OpenBao) -> None:
+    """What OpenBao denies is put right in OpenBao: `holdgate secret set` would only say that it is not there."""
+    place.write_settings(vault={"kind": "hashicorp", "address": openbao.address, "auth": "token"})
+    asked = subprocess.run(
+        [*place.holdgate, "doctor", "--json"],
+        env={**os.environ, "VAULT_TOKEN": openbao.token()[0]},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = [finding for finding in json.loads(asked.stdout) if finding["check"] == "credential"]
+    assert [finding["verdict"] for finding in found] == ["ok", "fail", "fail"]
+    denied = found[1]["message"]
+    assert denied.endswith("it denies permission. Let the policy of the gateway's role read that path.")
+    assert {finding["remedy"] for finding in found} == {None}
