@@ -80,7 +80,7 @@ class _Script:
         refund = {"invoice": invoice["data"]["id"], "cents": cents, "cause": "not_received"}
         _require_balance(invoice, cents)
 
-        story.act("A look before the leap", why="A dry run goes the same road, and holds nothing that could write.")
+        story.act("A look before the leap", why="A dry run takes the same steps, with a client that can only read.")
         effects_before = self._refunds(refund["invoice"])
         preview = await story.call(
             bot, "billing_refund", {**refund, "dry_run": True, **_because(invoice)}, ends="previewed"
