@@ -17,7 +17,6 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.settings import Home
-from gateway.setup import prepare
 from tests.services import PATIENCE, free_port
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello"
@@ -32,9 +31,9 @@ def hello(tmp_path: Path) -> Path:
     settings = folder / "holdgate.yaml"
     text = settings.read_text()
     settings.write_text(text.replace("8440", str(free_port())).replace("8450", str(free_port())))
-    prepare(Home(settings))
-    command = [*HOLDGATE, "-c", str(settings), "keys", "create", "office-bot", "--group", "office", "--keep"]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    create = ["-c", str(settings), "keys", "create", "office-bot", "--group", "office", "--keep"]
+    for command in (["init", str(folder)], create):
+        subprocess.run([*HOLDGATE, *command], check=True, capture_output=True, timeout=60)
     return folder
 
 

@@ -8,9 +8,7 @@ python3 upstream.py 8450 &
 trap 'kill $! 2>/dev/null' EXIT INT TERM
 
 if [ ! -d holdgate-data ]; then
-    # The settings are here already, so there is nothing to `holdgate init` but the data folder.
-    python3 -c 'from pathlib import Path; from gateway.settings import Home; from gateway.setup import prepare
-prepare(Home(Path("holdgate.yaml")))'
+    holdgate init # the settings are here already, so it makes their data folder only
     holdgate keys create office-bot --group office --keep
     holdgate keys create frida --kind human --group facility --role approver --keep
 fi

@@ -90,7 +90,8 @@ def _failures(check: str, broken: HoldgateError) -> Iterator[Finding]:
 
 def _data(home: Home) -> Iterator[Finding]:
     if not home.data.is_dir():
-        yield Finding("data", "fail", f"There is no data folder {home.data}.", "Run `holdgate init` in a new folder.")
+        remedy = "Mount or restore it; or run `holdgate init` beside the settings, to begin with an empty one."
+        yield Finding("data", "fail", f"There is no data folder {home.data}.", remedy)
         return
     private = (home.data, home.gateway_key, home.database, home.keys, *home.keys.glob("*.key"))
     for path in private:

@@ -1,4 +1,4 @@
-"""`init`: a folder with settings, policies, keys and an empty ledger, ready to serve."""
+"""`init`: a folder with settings, policies, keys and an empty ledger, ready to serve; or what settings still lack."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.invocation import CONFIG_FILE, CONFIG_VARIABLE, AsJson
+from gateway.errors import StartupError
 
 if TYPE_CHECKING:
     from gateway.settings import Home
@@ -64,35 +65,72 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where; made if missing.")] = Path("."),
     json_output: AsJson = False,
 ) -> None:
-    """Write settings, policies and keys for a new gateway. Overwrites nothing."""
+    """Write settings, policies and keys for a new gateway. Settings that are there get a data folder if they have none.
+
+    Overwrites nothing.
+    """
     from gateway.cli.output import emit, say
     from gateway.settings import Home
-    from gateway.setup import prepare, write_new
+    from gateway.setup import prepare
 
     settings = folder / CONFIG_FILE
-    files = {settings: SETTINGS} | {folder / "policies" / name: _packaged(name) for name in POLICIES}
-    write_new(files)
-    if not (folder / ".gitignore").exists():
-        write_new({folder / ".gitignore": GITIGNORE})
+    new = not settings.exists()
+    if new:
+        _write_files(folder)
     home = Home(settings)
+    if not new:
+        _require_no_data(home)
     prepare(home)
-    kept = _people(home)
+    kept = _people(home) if new else {}
     if json_output:
         emit({"config": str(home.file), "data": str(home.data), "url": home.url, "keys": kept})
         return
     # Where the variable names another gateway, its settings would be found before those of this folder.
     found = folder == Path(".") and not os.environ.get(CONFIG_VARIABLE)
-    config = "" if found else f" --config {settings}"
-    say(
+    command = "holdgate" if found else f"holdgate --config {settings}"
+    say(*(_about_all(home, settings, command) if new else _about_the_data(home, settings, command)))
+
+
+def _write_files(folder: Path) -> None:
+    from gateway.setup import write_new
+
+    write_new({folder / CONFIG_FILE: SETTINGS} | {folder / "policies" / name: _packaged(name) for name in POLICIES})
+    if not (folder / ".gitignore").exists():
+        write_new({folder / ".gitignore": GITIGNORE})
+
+
+def _require_no_data(home: Home) -> None:
+    """A gateway's key must never be made anew beside a database that the lost one has sealed."""
+    if home.gateway_key.exists() or home.database.exists():
+        raise StartupError(
+            f"There is a gateway already, with its data in {home.data}, and nothing is overwritten.",
+            file=str(home.file),
+            remedy="Choose another folder; or move the data folder away, to begin with an empty one.",
+        )
+
+
+def _about_all(home: Home, settings: Path, command: str) -> tuple[str, ...]:
+    return (
         f"Wrote {settings}, {len(POLICIES)} policies, and a data folder.",
         f"Keys were made and kept for {OPERATOR} (you) and {AGENT} (a first agent), in {home.keys}.",
         "",
         "Next:",
-        f"  holdgate{config} secret set 'kv/acme/billing#api_key' # a credential for each connector",
-        f"  holdgate{config} doctor                               # what is still missing",
-        f"  holdgate{config} keys create NAME --kind human --group finance --role approver --keep",
-        f"  holdgate{config} serve",
-        f"  holdgate{config} connect claude                       # how an agent gets in",
+        f"  {command} secret set 'kv/acme/billing#api_key' # a credential for each connector",
+        f"  {command} doctor                               # what is still missing",
+        f"  {command} keys create NAME --kind human --group finance --role approver --keep",
+        f"  {command} serve",
+        f"  {command} connect claude                       # how an agent gets in",
+    )
+
+
+def _about_the_data(home: Home, settings: Path, command: str) -> tuple[str, ...]:
+    return (
+        f"Left {settings} as it is, and made its data folder {home.data}. Nobody has a key yet.",
+        "",
+        "Next:",
+        f"  {command} keys create NAME --group GROUP --keep # an agent; people with --kind human --role ROLE",
+        f"  {command} doctor                                # what is still missing",
+        f"  {command} serve",
     )
 
 

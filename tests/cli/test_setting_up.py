@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -72,6 +73,26 @@ def test_init_overwrites_nothing(home: Path, holdgate: Holdgate) -> None:
     before = (home / "holdgate.yaml").read_bytes()
     assert "nothing is overwritten" in one_sentence(holdgate("init", str(home)), 3)
     assert (home / "holdgate.yaml").read_bytes() == before
+
+
+def test_settings_that_are_there_get_their_data_folder(home: Path, holdgate: Holdgate) -> None:
+    """On another machine, from version control: what the settings name is made, and they are left as they are."""
+    shutil.rmtree(home / "holdgate-data")
+    before = (home / "holdgate.yaml").read_bytes()
+    assert "`holdgate init` beside the settings" in holdgate("doctor").out
+    made = holdgate("init", str(home))
+    assert (made.code, "Nobody has a key yet" in made.out) == (0, True), made.err
+    assert (home / "holdgate.yaml").read_bytes() == before
+    assert holdgate("keys", "create", "bot", "--group", "support", "--keep").code == 0
+    failing = {finding["check"] for finding in holdgate("doctor", "--json").json if finding["verdict"] == "fail"}
+    assert failing == {"credential"}
+
+
+def test_a_lost_key_is_not_made_anew(home: Path, holdgate: Holdgate) -> None:
+    """A database whose `gateway.key` is gone needs that key from the back-up; another one would open nothing of it."""
+    (home / "holdgate-data" / "gateway.key").unlink()
+    assert "nothing is overwritten" in one_sentence(holdgate("init", str(home)), 3)
+    assert not (home / "holdgate-data" / "gateway.key").exists()
 
 
 def test_what_init_makes_belongs_to_one_user(home: Path) -> None:
