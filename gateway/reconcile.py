@@ -157,15 +157,15 @@ class Reconciler:
             await self._execute_recalled(hold, row, action)
 
     async def _execute_recalled(self, hold: HoldRow, row: ActionRow, action: Action) -> None:
-        """Decide again, look again, consume, run (semantics.md H-3, H-4)."""
-        inquiry = await self._pipeline.inquiry(action, row.received_at)
-        decision = self._policy.current.decide(inquiry)
+        """Look again, decide again, consume, run (semantics.md H-3, H-4)."""
         shown = None
         if action.tool.previewer is not None:
             shown = await self._executor.show(action, await self._admission.permit_look(action))
             if shown.witness != hold.witness:
                 await self._close(hold, HoldState.STALE, "hold_stale")
                 return
+        # Last, and not before the look, which may take as long as the upstream likes: by then policy may be another.
+        decision = self._policy.current.decide(await self._pipeline.inquiry(action, row.received_at))
         permit = await self._admission.consume(action, decision, holds.digest(action, shown, row.policy_hash))
         if permit is not None:
             await self._executor.run(action, permit)

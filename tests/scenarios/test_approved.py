@@ -92,6 +92,26 @@ def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> None:
     run(scenario)
 
 
+def test_a_policy_tightened_during_the_last_look_is_in_force(place: Place, acme: Acme) -> None:
+    """S17, H-4: the record may take as long as it likes to be looked at; what policy says then is what counts."""
+    place.write_policy(held())
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            acme.fault("wait_for_release", "before", method="GET", times=1)
+            await gateway.vote(action, "fay")
+            await asyncio.to_thread(acme.wait_for_parked)
+            place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+            gateway.app.policy.reload_if_changed()
+            acme.release()
+            assert (await outcome(gateway, action))["code"] == "not_permitted"
+        assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+        assert acme.mutating() == []
+
+    run(scenario)
+
+
 def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acme) -> None:
     """H-4: a policy that asks for one more person puts an approved hold back to its voters."""
     place.write_policy(held())
@@ -162,12 +182,13 @@ def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acm
 
 @pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
 def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) -> None:
-    """T-10: with a preview to make first or without, what would spend the approval looks at the switches."""
+    """T-10: with a preview to make first or without, nothing of it is even read, and its approval is not spent."""
     place.write_policy(held(tool))
 
     async def scenario() -> None:
         async with house(place) as gateway:
             action = await ask(gateway, tool)
+            acme.forget()
 
             def stop(tx: Transaction) -> None:
                 tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
@@ -175,7 +196,7 @@ def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) ->
             await approve_then(gateway, action, stop)
             assert (await outcome(gateway, action))["code"] == "switched_off"
             assert (await gateway.call(tool, {**REFUND, "cents": 1}))["code"] == "switched_off"
-        assert acme.mutating() == []
+        assert acme.journal() == []
 
     run(scenario)
 
@@ -188,11 +209,12 @@ def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, ac
     async def scenario() -> None:
         async with house(place) as gateway:
             action = await ask(gateway, tool)
+            acme.forget()
             key = place.keys["bot"].split("_")[1]
             await approve_then(gateway, action, lambda tx: revoke_key(tx, TENANT, key, by="olga"))
             await gateway.sweep()
             assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
-        assert acme.mutating() == []
+        assert acme.journal() == []
 
     run(scenario)
 
