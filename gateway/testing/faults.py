@@ -22,8 +22,8 @@ class Fault:
     @classmethod
     def status(cls, code: int, *, after_effect: bool = False, retry_after: int | None = None) -> Fault:
         """This HTTP status instead of the true answer; `retry_after` in seconds."""
-        headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
-        return cls(after_effect, reply(code, '{"error": "a fault of the test"}', **headers), code)
+        headers = None if retry_after is None else {"Retry-After": str(retry_after)}
+        return cls(after_effect, reply(code, '{"error": "a fault of the test"}', headers), code)
 
     @classmethod
     def cut(cls, *, after_effect: bool) -> Fault:
@@ -33,7 +33,7 @@ class Fault:
     @classmethod
     def malformed(cls) -> Fault:
         """Done, answered with 200, and the body is no JSON."""
-        return cls(True, reply(200, "<html>It works!</html>", Content_Type="text/html"), 200)
+        return cls(True, reply(200, "<html>It works!</html>", {"Content-Type": "text/html"}), 200)
 
     @classmethod
     def stall(cls, *, after_effect: bool = False) -> Fault:

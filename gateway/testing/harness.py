@@ -1,4 +1,4 @@
-"""One call through the real road: a gateway around a connector, with a temporary folder and no network but loopback."""
+"""Calls through a real gateway: one around a connector, with a temporary folder and no network but loopback."""
 
 from __future__ import annotations
 

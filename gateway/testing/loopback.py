@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -33,10 +33,10 @@ Act: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 Answering: TypeAlias = Callable[[Arrival], Awaitable[Act]]
 
 
-def reply(status: int = 200, body: bytes | str = b"{}", **headers: str) -> Act:
-    """A whole, well-formed answer; header names with _ for -."""
+def reply(status: int = 200, body: bytes | str = b"{}", headers: Mapping[str, str] | None = None) -> Act:
+    """A whole, well-formed answer."""
     content = body.encode() if isinstance(body, str) else body
-    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     head = f"HTTP/1.1 {status} x\r\ncontent-length: {len(content)}\r\n{lines}\r\n"
     return say(head.encode() + content, keep=True)
 

@@ -214,10 +214,12 @@ class FakeUpstream:
 
     def _sent(self, request: Request, response: Response) -> Act:
         request.status = response.status
-        headers = {name.replace("-", "_"): value for name, value in response.headers.items()}
         if isinstance(response.body, bytes):
-            return reply(response.status, response.body, **{"Content_Type": "application/octet-stream", **headers})
-        return reply(response.status, json.dumps(response.body), Content_Type="application/json", **headers)
+            body, kind = response.body, "application/octet-stream"
+        else:
+            body, kind = json.dumps(response.body).encode(), "application/json"
+        own = {name.lower(): value for name, value in response.headers.items()}
+        return reply(response.status, body, {"content-type": kind, **own})
 
     def _spoiled(self, request: Request, fault: Fault) -> Act:
         assert fault.instead is not None

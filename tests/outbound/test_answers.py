@@ -139,7 +139,10 @@ async def test_a_declared_definite_error_means_that_nothing_happened() -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 async def test_a_redirected_write_is_unknown_and_not_followed(status: int) -> None:
     """I-7, C-8, S29: no second host ever sees the request or its credential."""
-    async with wire() as other, wire(reply(status, Location=f"http://127.0.0.1:{other.port}/x")) as upstream:
+    async with (
+        wire() as other,
+        wire(reply(status, headers={"Location": f"http://127.0.0.1:{other.port}/x"})) as upstream,
+    ):
         async with doorway(upstream.port) as at:
             error = await failure(at.write().post("/orders", {"n": 1}))
             assert error.effect == "unknown"
@@ -148,7 +151,7 @@ async def test_a_redirected_write_is_unknown_and_not_followed(status: int) -> No
 
 async def test_a_redirected_read_fails_and_is_not_followed() -> None:
     """C-8, S29, F-5: nor is a read led elsewhere."""
-    async with wire() as other, wire(reply(302, Location=f"http://127.0.0.1:{other.port}/x")) as upstream:
+    async with wire() as other, wire(reply(302, headers={"Location": f"http://127.0.0.1:{other.port}/x"})) as upstream:
         async with doorway(upstream.port, auth="X-Api-Key") as at:
             error = await failure(at.read().get("/orders"))
             assert (error.code, error.effect) == ("upstream_failed", "none")
@@ -190,7 +193,7 @@ async def test_a_long_rejection_is_cut_and_cannot_close_its_quotation() -> None:
 @pytest.mark.parametrize("status", [425, 429])
 async def test_a_busy_upstream_did_nothing_and_says_when_to_come_back(status: int) -> None:
     """I-7: 425 and 429 are not executed; Retry-After beyond the deadline is handed on instead of waited for."""
-    async with wire(reply(status, Retry_After="120")) as upstream, doorway(upstream.port) as at:
+    async with wire(reply(status, headers={"Retry-After": "120"})) as upstream, doorway(upstream.port) as at:
         error = await failure(at.write().post("/orders"))
         assert (error.code, error.effect, error.retry_after) == ("upstream_busy", "none", 120.0)
         assert len(upstream.arrivals) == 1
@@ -199,7 +202,7 @@ async def test_a_busy_upstream_did_nothing_and_says_when_to_come_back(status: in
 async def test_retry_after_may_be_a_date() -> None:
     """R-6: both forms of Retry-After are understood."""
     moment = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    async with wire(reply(429, Retry_After=moment)) as upstream, doorway(upstream.port) as at:
+    async with wire(reply(429, headers={"Retry-After": moment})) as upstream, doorway(upstream.port) as at:
         error = await failure(at.write().post("/orders"))
         assert error.retry_after == pytest.approx(89, abs=3)
 
@@ -210,8 +213,8 @@ UNREADABLE: dict[str, Act] = {
     "cut off inside of a chunk": say(HEAD + b"transfer-encoding: chunked\r\n\r\n10\r\n{"),
     "larger than allowed": reply(body=b'"' + b"a" * (1 << 20) + b'"'),
     "without an end": say(HEAD + b"\r\n" + b" " * ((1 << 20) + 1)),
-    "gzip": reply(body=gzip.compress(b"0" * 10_000_000), Content_Encoding="gzip"),
-    "gzip behind identity": reply(body=gzip.compress(b"{}"), Content_Encoding="identity, gzip"),
+    "gzip": reply(body=gzip.compress(b"0" * 10_000_000), headers={"Content-Encoding": "gzip"}),
+    "gzip behind identity": reply(body=gzip.compress(b"{}"), headers={"Content-Encoding": "identity, gzip"}),
     "not JSON": reply(body="<html>ok</html>"),
     "NaN": reply(body='{"a": NaN}'),
     "infinite": reply(body='{"a": 1e999}'),

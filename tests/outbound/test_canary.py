@@ -82,8 +82,10 @@ ANSWERS: dict[str, Act] = {
     "echoed in HTML": reply(400, json.dumps({"message": html.escape(CANARY)})),
     "echoed in hex": reply(200, json.dumps({"hex": CANARY.encode().hex()})),
     "echoed where JSON breaks": reply(200, f'{{"a": {CANARY}'),
-    "echoed in the header of a redirect": reply(302, Location=f"https://evil.example/?t={quote(CANARY, safe='')}"),
-    "echoed as Retry-After": reply(429, Retry_After=CANARY),
+    "echoed in the header of a redirect": reply(
+        302, headers={"Location": f"https://evil.example/?t={quote(CANARY, safe='')}"}
+    ),
+    "echoed as Retry-After": reply(429, headers={"Retry-After": CANARY}),
 }
 
 
@@ -168,7 +170,7 @@ async def test_a_redirect_takes_no_credential_along(auth: str) -> None:
     """S29, F-5: the other host is not even connected to."""
     async with (
         wire() as evil,
-        wire(reply(307, Location=f"http://localhost:{evil.port}/")) as upstream,
+        wire(reply(307, headers={"Location": f"http://localhost:{evil.port}/"})) as upstream,
         doorway(upstream.port, auth=auth) as at,
     ):
         for doing in (at.read().get("/orders"), at.write().post("/orders")):

@@ -138,7 +138,7 @@ async def test_a_second_write_of_an_action_has_a_key_of_its_own() -> None:
 async def test_cookies_are_not_kept() -> None:
     """C-8: an upstream cannot tie one principal's calls to another's."""
     async with (
-        wire(reply(Set_Cookie="sid=1; Path=/")) as upstream,
+        wire(reply(headers={"Set-Cookie": "sid=1; Path=/"})) as upstream,
         doorway(0, base_url=f"http://localhost:{upstream.port}") as at,
     ):
         await at.read().get("/orders")

@@ -45,7 +45,7 @@ async def test_a_definite_answer_is_not_asked_for_again(status: int) -> None:
 
 async def test_a_busy_upstream_is_asked_again_when_it_said_so() -> None:
     """R-6: 429 is not executed, so even a write may be made again, and not before Retry-After."""
-    async with wire(reply(429, Retry_After="1"), reply()) as upstream, doorway(upstream.port) as at:
+    async with wire(reply(429, headers={"Retry-After": "1"}), reply()) as upstream, doorway(upstream.port) as at:
         begun = asyncio.get_running_loop().time()
         assert await at.write().post("/orders") == {}
         assert asyncio.get_running_loop().time() - begun >= 1
@@ -64,7 +64,7 @@ async def test_an_unanswered_write_is_made_again_under_the_same_key(act: Act) ->
         assert (mine.wrote, mine.acknowledged) == (True, True)
 
 
-@pytest.mark.parametrize("act", [reply(404), reply(409), reply(422), reply(429, Retry_After="60")])
+@pytest.mark.parametrize("act", [reply(404), reply(409), reply(422), reply(429, headers={"Retry-After": "60"})])
 async def test_a_refusal_after_an_unanswered_attempt_stays_unknown(act: Act) -> None:
     """I-7: "nothing happened" is true of the second attempt only; the first may have moved the money."""
     async with wire(close, act) as upstream, doorway(upstream.port, **KEYED) as at:

@@ -143,7 +143,7 @@ async def test_a_look_that_takes_too_long_ends_at_the_deadline() -> None:
 async def test_where_nobody_knows_whether_it_is_stopped_it_does_not_go_out() -> None:
     """T-10, L-1: a store that fails between two attempts opens nothing."""
     switch = Switch()
-    busy = switch.turned(DOWN, reply(429, Retry_After="1"))
+    busy = switch.turned(DOWN, reply(429, headers={"Retry-After": "1"}))
     async with wire(busy, reply()) as upstream, doorway(upstream.port, stopped=switch) as at:
         mine = at.write()
         error = await failure(mine.post("/orders"))
@@ -154,7 +154,7 @@ async def test_where_nobody_knows_whether_it_is_stopped_it_does_not_go_out() -> 
 async def test_a_stop_after_an_unanswered_attempt_leaves_the_outcome_unknown() -> None:
     """I-7: that the second attempt was stopped says nothing of the first."""
     switch, header = Switch(), "Idempotency-Key"
-    unclear = switch.turned(STOPPED, reply(503, Retry_After="1"))
+    unclear = switch.turned(STOPPED, reply(503, headers={"Retry-After": "1"}))
     async with (
         wire(unclear, reply()) as upstream,
         doorway(upstream.port, stopped=switch, idempotency_header=header) as at,
@@ -169,7 +169,7 @@ async def test_a_stop_after_an_unanswered_attempt_leaves_the_outcome_unknown() -
 async def test_a_stop_between_two_steps_leaves_out_the_second_and_does_not_deny_the_first() -> None:
     """I-7, T-10: of an action of several writes, what was done stays done, and nothing more goes out."""
     switch = Switch()
-    acts = (reply(), switch.turned(STOPPED, reply(429, Retry_After="1")), reply())
+    acts = (reply(), switch.turned(STOPPED, reply(429, headers={"Retry-After": "1"})), reply())
     async with wire(*acts) as upstream, doorway(upstream.port, stopped=switch) as at:
         mine = at.write()
         await mine.post("/orders")

@@ -27,7 +27,7 @@ tools:
 """
 
 
-async def test_a_call_goes_the_whole_road() -> None:
+async def test_a_call_goes_through_the_whole_gateway() -> None:
     """The credential reaches the upstream only, the ledger has an intent before the outcome, undeclared fields stay."""
     async with Harness(plain, upstream=Library()) as gate:
         read = await gate.call("plain_book", {"book": "b1"})
@@ -194,6 +194,17 @@ async def test_a_body_that_is_no_json_is_kept_as_it_came() -> None:
         assert answer.json() == {"got": "no json"}
         (request,) = upstream.writes
         assert (request.body, request.query_params, request.status) == ("no json", {"draft": ""}, 200)
+
+
+async def test_a_route_names_its_answers_headers_as_it_likes() -> None:
+    """Also those that an answer has anyway, however they are spelled."""
+    problem = Response(409, {"message": "It is lent."}, {"Content-Type": "application/problem+json", "X_Desk": "2"})
+    upstream = FakeUpstream({"POST /loans": lambda request: problem})
+    async with upstream, httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(f"{upstream.url}/loans")
+        assert (answer.status_code, answer.json()) == (409, {"message": "It is lent."})
+        assert answer.headers.get_list("content-type") == ["application/problem+json"]
+        assert answer.headers["x_desk"] == "2"
 
 
 async def test_the_tests_own_log_settings_stand(caplog: pytest.LogCaptureFixture) -> None:
