@@ -158,8 +158,8 @@ class Connector:
         Args:
             spend: the integer argument that is money, in minor units; `currency` names it, e.g. `USD`.
             deduplicated: False where the upstream does not honour the `idempotency_header`, which is not sent then.
-            changes: the resources that are others after it, e.g. `crm://customers/{customer}`, whose variables are
-                arguments of this tool. Clients that have asked are then told so, if they may read them.
+            changes: the resources that it changes, e.g. `crm://customers/{customer}`, whose variables are arguments
+                of this tool. Clients that have asked are then told so, if they may read them.
         """
         return lambda function: self._declare(
             function,
@@ -220,10 +220,10 @@ class Connector:
     def prompt(
         self, *, title: str | None = None, timeout: float = 15.0, sensitive: tuple[str, ...] = ()
     ) -> Callable[[PromptFunction], Tool]:
-        """Declare words that a user may choose to begin with. It is a read: granted by its name, and recorded.
+        """Declare a text that a user may choose to begin with. It is a read: granted by its name, and recorded.
 
-        The function gives back a `str`, which the user is made to say, a `Message`, or a list of them. A prompt is an
-        instruction, so put into it of an upstream's text only what may be one.
+        The function gives back a `str`, which becomes a message of the user's, a `Message`, or a list of them. A prompt
+        is an instruction, so put text of the upstream into it only where that text may be an instruction.
         """
         return lambda function: self._declare(
             as_messages(function),
