@@ -24,7 +24,8 @@ from gateway.store.transaction import Transaction
 ORIGIN = "holdgate/ledger"
 _ED25519 = b"\x01"
 _DASH = "\u2014"
-_NOTE = re.compile(rf"{ORIGIN}\n.*?\n\n{_DASH} {ORIGIN} \S+\n", re.DOTALL)
+_NOTE = re.compile(rf"{ORIGIN}\n(?:(?!{ORIGIN}\n).)+?\n\n{_DASH} {ORIGIN} \S{{92}}\n", re.DOTALL)
+"""Whole: what a full disk left of one ends where the next one begins, or within its signature, and is none."""
 log = logging.getLogger("holdgate.ledger")
 
 
@@ -83,7 +84,7 @@ def read(note: str, key: Ed25519PublicKey) -> Checkpoint | None:
 
 
 def notes_in(file: Path) -> list[str]:
-    """The notes in a file of them, in order. Text that is no note is skipped; a damaged note fails its signature."""
+    """The notes in a file of them, in order. What is no whole note is skipped; a damaged one fails its signature."""
     if not file.exists():
         return []
     return _NOTE.findall(file.read_text(encoding="utf-8", errors="replace"))
@@ -119,11 +120,14 @@ class Checkpointer:
         return note
 
     def publish(self, note: str) -> None:
-        """Append a committed note to the file. A failure is told, and is not the call's concern."""
+        """Append a committed note to the file. A failure is told, and is not the call's concern.
+
+        It begins with a line of its own: a full disk may have left but a piece of the one before it.
+        """
         try:
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-                file.write(note + "\n")
+                file.write(("\n" if os.fstat(descriptor).st_size else "") + note)
         except OSError as broken:
             log.error("checkpoint_not_published", extra={"why": type(broken).__name__})
 

@@ -58,14 +58,17 @@ def verify(
     """Check the chain, the head, the checkpoints, and V-2 to V-4.
 
     Args:
+        tx: that has read nothing yet, where a gateway may be running.
         head_mac: the gateway's authentication of its head: finds a cut tail.
         key: of the checkpoints' signatures.
         published: the file of notes beside the database, or an older copy of it kept elsewhere.
     """
     report = Report()
+    # Read before the transaction sees anything: a gateway that runs on publishes notes of lines that come after that.
+    notes = checkpoint.notes_in(published) if published is not None else []
     hashes = _chain(tx, report)
     _head(tx, head_mac, hashes, report)
-    _checkpoints(tx, key, published, hashes, report)
+    _checkpoints(tx, key, notes, hashes, report)
     return report
 
 
@@ -107,11 +110,9 @@ def _head(tx: Transaction, head_mac: Callable[[int, str], str], hashes: list[str
 
 
 def _checkpoints(
-    tx: Transaction, key: Ed25519PublicKey, published: Path | None, hashes: list[str], report: Report
+    tx: Transaction, key: Ed25519PublicKey, published: list[str], hashes: list[str], report: Report
 ) -> None:
-    notes = [note for _, note in tx.ledger.checkpoints()]
-    if published is not None:
-        notes += checkpoint.notes_in(published)
+    notes = [note for _, note in tx.ledger.checkpoints()] + published
     anchored = 0
     for note in notes:
         said = checkpoint.read(note, key)

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from gateway.errors import LedgerUnavailable
-from gateway.ledger.verify import Integrity
+from gateway.keyring import Keyring
+from gateway.ledger.checkpoint import Checkpointer, notes_in
+from gateway.ledger.verify import Integrity, verify
 from gateway.ledger_line import Event
+from gateway.setup import open_store
+from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import house, run
 from tests.place import Place
@@ -280,3 +284,42 @@ def test_the_gateway_seals_nothing_that_it_did_not_write(place: Place, acme: Acm
     run(scenario)
     assert len(acme.mutating()) == 1
     assert place.verify().verdict == Integrity.TAMPERED
+
+
+def test_what_a_full_disk_left_of_a_note_is_no_attack(written: Place) -> None:
+    """L-4: wherever it was cut, it is skipped, and the notes before and after it are read."""
+    file, key = written.home.checkpoints, Keyring.load(written.home.gateway_key).checkpoint_key
+    note = notes_in(file)[-1]
+    for cut in range(len(note)):
+        file.write_text(note + "\n" + note[:cut])
+        Checkpointer(key, file).publish(note)
+        # Of one that lacks nothing but its last line break, the whole is there.
+        assert set(notes_in(file)) == {note}, note[cut:]
+        assert len(notes_in(file)) == (3 if cut == len(note) - 1 else 2)
+    file.write_text(note[:-20])
+    Checkpointer(key, file).publish(note)
+    assert written.verify().verdict == Integrity.OK
+
+
+def test_a_gateway_that_goes_on_meanwhile_looks_like_no_cut(written: Place) -> None:
+    """L-7: what is verified is one moment; a checkpoint that is published after it speaks of later lines."""
+    ring = Keyring.load(written.home.gateway_key)
+    checkpointer = Checkpointer(ring.checkpoint_key, written.home.checkpoints)
+
+    def one_more(tx: Transaction) -> str | None:
+        tx.ledger.append(Event.CONFIG, tenant="default")
+        return checkpointer.make(tx, force=True)
+
+    def meanwhile(seq: int, hash: str) -> str:
+        note = written.transact(one_more)
+        assert note is not None
+        checkpointer.publish(note)
+        return ring.head_mac(seq, hash)
+
+    before = written.verify().lines
+    store = open_store(written.home)
+    key, notes = ring.checkpoint_key.public_key(), written.home.checkpoints
+    report = store.look(lambda tx: verify(tx, meanwhile, key, notes))
+    store.close()
+    assert (report.verdict, report.lines) == (Integrity.OK, before)
+    assert (written.verify().verdict, written.verify().lines) == (Integrity.OK, before + 1)
