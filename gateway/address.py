@@ -50,11 +50,13 @@ class Address:
         self._parts = text.split("/")
         variables = [_VARIABLE.fullmatch(part) for part in self._parts]
         if text.count("{") != sum(map(bool, variables)) or text.count("}") != text.count("{"):
-            raise StartupError(f"{text!r}: a variable fills a whole segment between two slashes.")
+            raise StartupError(
+                f"{text!r}: a variable is only a part of its segment.", remedy="Give it all between two slashes."
+            )
         self._names = [variable[1] if variable else None for variable in variables]
         self.names: tuple[str, ...] = tuple(name for name in self._names if name is not None)
         if len(set(self.names)) != len(self.names):
-            raise StartupError(f"{text!r}: a variable stands in it twice.")
+            raise StartupError(f"{text!r}: a variable stands in it twice.", remedy="Give each a name of its own.")
 
     def read(self, uri: str) -> dict[str, str] | None:
         """The values of the variables when `uri` is found here, or None."""

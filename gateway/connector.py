@@ -25,9 +25,8 @@ same way: named in policies, decided, throttled, recorded, and invisible to thos
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, cast, get_type_hints
 
@@ -37,6 +36,7 @@ from gateway.content import MEDIA_TYPE, Audio, Document, Image, Message
 from gateway.errors import StartupError
 from gateway.model import Effect, Risk, Surface
 from gateway.questions import Answer, Form, Root, Roots, Sample, Titled
+from gateway.signature import Signature, misdeclared
 from gateway.surfaces import SAID, PromptFunction, ResourceFunction, as_document, as_messages
 from gateway.tool import (
     JSON,
@@ -201,7 +201,7 @@ class Connector:
             kind = {str: "text/plain", bytes: "application/octet-stream"}.get(cast("Any", returned))
             media = mime_type or kind or "application/json"
             if not MEDIA_TYPE.fullmatch(media):
-                raise _wrong(function)(f"{media!r} is no media type.")
+                raise misdeclared(function, f"{media!r} is no media type.", "Write it as `text/markdown`.")
             return self._declare(
                 as_document(function, address, media) if kind else cast("RunFunction", function),
                 output_model=Body if kind else returned,
@@ -244,49 +244,38 @@ class Connector:
         surface: Surface = Surface.TOOL,
         **declared: Any,
     ) -> Tool:
-        kind, wrong = surface.capitalize(), _wrong(function)
         name, longest = f"{self.name}_{function.__name__}", _LONGEST_NAME[surface]
+        called, wrong = f"{surface.capitalize()} {name}", partial(misdeclared, function)
         if not TOOL_NAME.match(name) or len(name) > longest:
-            raise wrong(f"{kind} name {name!r} is not portable: at most {longest} of a-z, 0-9 and single _.")
+            rule = f"Use at most {longest} of a-z, 0-9 and single _, connector and function together."
+            raise wrong(f"{called}: clients do not take the name.", rule)
         if name in self.tools:
-            raise wrong(f"{kind} {name} is declared twice.")
-        description = inspect.cleandoc(function.__doc__ or "")
-        if not description:
-            raise wrong(f"{kind} {name} has no docstring.", remedy="Say in it when an agent should call the tool.")
-        hints = get_type_hints(function)
-        parameters = list(inspect.signature(function).parameters)
-        input_model = hints.get(parameters[0] if parameters else "")
-        output_model = declared.pop("output_model", hints.get("return"))
-        if not (inspect.iscoroutinefunction(inspect.unwrap(function)) and len(parameters) in (2, 3)):
-            raise wrong(f"{kind} {name} must be `async def {function.__name__}(args, upstream)`.")
-        caller = hints.get(parameters[2]) if len(parameters) == 3 else None
-        if len(parameters) == 3 and caller not in (Caller, Askable):
-            raise wrong(f"{kind} {name}: the third parameter must be annotated as Caller or Askable.")
-        if caller is Askable and declared["effect"] is Effect.WRITE:
+            raise wrong(f"{called} is declared twice.", "Rename one of the functions.")
+        signature = Signature.of(function, called)
+        if signature.caller is Askable and declared["effect"] is Effect.WRITE:
             raise wrong(
-                f"{kind} {name} is a write, and would ask its caller something while it acts.",
-                remedy="Ask in a read; the agent passes the answer as an argument, where policy and people see it.",
+                f"{called} is a write, and would ask its caller something while it acts.",
+                "Ask in a read; the agent passes the answer as an argument, where policy and people see it.",
             )
-        if not (isinstance(input_model, type) and issubclass(input_model, Input)):
-            raise wrong(f"{kind} {name}: the first parameter must be annotated with an Input model.")
+        output_model = declared.pop("output_model", signature.returned)
         if not (isinstance(output_model, type) and issubclass(output_model, Output)):
-            raise wrong(f"{kind} {name}: the return type must be {_GIVES_BACK[surface]}.")
-        filled = [name for address in declared.get("changes", ()) for name in address.names]
-        for named in (*declared["sensitive"], *([declared["spend"]] if declared.get("spend") else []), *filled):
-            if named not in input_model.model_fields:
-                raise wrong(f"{kind} {name}: {named!r} is not an argument.")
+            raise wrong(f"{called}: the return type must be {_GIVES_BACK[surface]}.", "Annotate it so.")
+        known = signature.input_model.model_fields
+        for named in _arguments_named(declared):
+            if named not in known:
+                raise wrong(f"{called}: {named!r} is not an argument.", f"There are: {', '.join(known) or 'none'}.")
         if bool(declared.get("spend")) != bool(declared.get("currency")):
-            raise wrong(f"{kind} {name}: give `spend` and `currency` together.")
+            raise wrong(f"{called}: one of `spend` and `currency` is missing.", "Give both, or none.")
         tool = Tool(
             connector=self,
             name=name,
             title=title or function.__name__.replace("_", " ").capitalize(),
-            description=description,
-            input_model=input_model,
+            description=signature.description,
+            input_model=signature.input_model,
             output_model=output_model,
             run=function,
-            talks=caller is not None,
-            asks=caller is Askable,
+            talks=signature.caller is not None,
+            asks=signature.caller is Askable,
             surface=surface,
             **declared,
         )
@@ -294,7 +283,9 @@ class Connector:
         return tool
 
 
-def _wrong(function: Callable[..., Any]) -> Callable[..., StartupError]:
-    """An error about `function`, with the place where its author has written it."""
-    code = inspect.unwrap(function).__code__
-    return partial(StartupError, file=code.co_filename, line=code.co_firstlineno)
+def _arguments_named(declared: Mapping[str, Any]) -> Iterator[str]:
+    """The arguments that a declaration speaks of."""
+    yield from declared["sensitive"]
+    yield from filter(None, [declared.get("spend")])
+    for address in declared.get("changes", ()):
+        yield from address.names

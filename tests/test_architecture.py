@@ -18,7 +18,7 @@ PACKAGES = ("gateway", "vault", "connectors")
 FLAT_ROOMS = {
     "model": "gateway model decision permit outcome ledger_line frozen canonical plain wording",
     "errors": "errors",
-    "connector": "connector tool content caller questions address surfaces",
+    "connector": "connector tool signature content caller questions address surfaces",
     "text": "documents explained strict_yaml strict_json invisible",
     "keys": "keyring private",
     "watching": "instances",
