@@ -198,7 +198,9 @@ def _contents(path: Path) -> bytes:
             contents = stream.read()
     except FileNotFoundError:
         raise StartupError(
-            "There is no vault file.", file=file, remedy="Create the vault first, or correct its path."
+            "There is no vault file.",
+            file=file,
+            remedy="Correct its path, or restore it from your back-up; docs/operations.md says how to make one.",
         ) from None
     except OSError as trouble:
         raise StartupError(

@@ -101,7 +101,9 @@ def _data(home: Home) -> Iterator[Finding]:
         yield Finding("data", "fail", f"{home.data} may not be written to.", "Check its owner, mode and mount.")
     free = shutil.disk_usage(home.data).free
     if free < _LEAST_FREE:
-        yield Finding("data", "fail", f"{free // 2**20} MiB are free on its disk.", "Make room: no line, no call.")
+        yield Finding(
+            "data", "fail", f"{free // 2**20} MiB are free on its disk.", "Make room: without it every call is refused."
+        )
     yield Finding("data", "ok", f"{home.data}, {free // 2**20} MiB free.")
 
 
@@ -126,7 +128,9 @@ def _database(home: Home) -> Iterator[Finding]:
         what = f"{stop.scope} {stop.target}".rstrip()
         yield Finding("switches", "warn", f"Stopped: {what}, because: {stop.because}", f"`holdgate resume {what}`")
     for row in unknown:
-        yield Finding("outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate resolve`.")
+        yield Finding(
+            "outcomes", "warn", f"Nobody knows how {row.id} ended ({row.tool}).", "See `holdgate ledger unknown`."
+        )
 
 
 def _expiring(keys: list[KeyRecord], now: int) -> Iterator[Finding]:
@@ -159,7 +163,9 @@ def _clock(last_line: str | None, now: int) -> Iterator[Finding]:
     import json
 
     if last_line is not None and json.loads(last_line)["at"] > now + _CLOCK_SLACK_MS:
-        yield Finding("clock", "fail", "The clock is behind the ledger's last line.", "Set it; expiries follow it.")
+        yield Finding(
+            "clock", "fail", "The clock is behind the ledger's last line.", "Set the clock: it decides every expiry."
+        )
     else:
         yield Finding("clock", "ok", "Not behind the ledger.")
 

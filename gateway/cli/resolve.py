@@ -67,7 +67,7 @@ def _settle(tx: Transaction, keyring: Keyring, id: str, state: State, keep_ms: i
 
     row = tx.actions.get(id)
     if row is None:
-        raise HoldgateError(f"There is no action {id}.")
+        raise HoldgateError(f"There is no action {id}. See `holdgate ledger unknown`.")
     if state is State.SUCCEEDED:
         seen = "An operator looked into the system of record: it was done. Its answer is not known."
         ended = Ended(State.SUCCEEDED, message=seen)

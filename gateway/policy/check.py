@@ -96,7 +96,7 @@ def _budgets(document: Document[PolicyDocument], tools: Mapping[str, Tool]) -> I
         spenders = [tool for tool in granted if tool.spend]
         if not any(tool.currency == currency for tool in spenders):
             yield document.problem(
-                f"No tool that this policy grants declares a spend in {currency}, so this budget can never bite.",
+                f"No tool that this policy grants declares a spend in {currency}, so this budget has no effect.",
                 *at,
                 remedy="Remove it, or correct the currency.",
             )

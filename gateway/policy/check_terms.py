@@ -70,7 +70,7 @@ class _Entry:
             vain, total = limit >= argument.high, limit < argument.low
         if vain:
             yield self.problem(
-                f"`{key}` of {shown(limit)} for `{path}` can never bite: the argument lies between "
+                f"`{key}` of {shown(limit)} for `{path}` has no effect: the argument lies between "
                 f"{shown(argument.low)} and {shown(argument.high)} anyway.",
                 key,
                 path,
@@ -98,7 +98,7 @@ class _Entry:
             )
         if terms.approve_over and terms.always_approve:
             yield self.problem(
-                "Every call is held anyway, so `approve_over` can never bite.", "approve_over", remedy="Keep one."
+                "Every call is held anyway, so `approve_over` has no effect.", "approve_over", remedy="Keep one."
             )
 
     def fields(self) -> Iterator[StartupError]:
@@ -112,7 +112,7 @@ class _Entry:
         optional = {name for name, info in model.items() if not info.is_required()}
         if not optional - set(allowed):
             yield self.problem(
-                "`allowed_fields` names every optional argument, so it can never bite.",
+                "`allowed_fields` names every optional argument, so it has no effect.",
                 "allowed_fields",
                 remedy="Remove it, or name fewer." if optional else f"{self.tool.name} has no optional arguments.",
             )

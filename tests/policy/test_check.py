@@ -1,4 +1,4 @@
-"""A policy that names what is not there, or can never bite, does not load: with file, line and remedy."""
+"""A policy that names what is not there, or says what has no effect, does not load: with file, line and remedy."""
 
 import pytest
 
@@ -32,15 +32,15 @@ RULE = HEAD + "tools: {billing_refund: allow, crm_update_contact: allow}\nrules:
         (REFUND + "    budget: {sum: invoice, per: task, at_most: 5}", 6, "Only whole numbers are summed", ""),
         (HEAD + "tools:\n  ops_adjust:\n    budget: {sum: amount, per: task, at_most: 5}", 5, "`amount` may be", ""),
         (HEAD + "tools:\n  ops_adjust:\n    budget: {sum: share, per: task, at_most: 5}", 5, "Only whole numbers", ""),
-        # -- limits that never bite, or always do
-        (REFUND + "    max: {cents: 500000}", 6, "`max` of 500000 for `cents` can never bite", ""),
-        (REFUND + "    min: {cents: 1}", 6, "`min` of 1 for `cents` can never bite", ""),
+        # -- limits without an effect, or always do
+        (REFUND + "    max: {cents: 500000}", 6, "`max` of 500000 for `cents` has no effect", ""),
+        (REFUND + "    min: {cents: 1}", 6, "`min` of 1 for `cents` has no effect", ""),
         (REFUND + "    max: {cents: 0}", 6, "`max` of 0 for `cents` refuses every call.", ""),
         (REFUND + "    min: {cents: 500001}", 6, "`min` of 500001 for `cents` refuses every call.", ""),
         (
             REFUND + "    max: {cents: 50}\n    approve_over: {cents: 50}\n    approval: {from: [a]}",
             7,
-            "`approve_over` of 50 for `cents` can never bite",
+            "`approve_over` of 50 for `cents` has no effect",
             "",
         ),
         (
