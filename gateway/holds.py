@@ -131,14 +131,23 @@ def satisfied(terms: ApprovalTerms, approvers: Iterable[Principal]) -> bool:
 
 
 def eligible_approvers(tx: Transaction, row: ActionRow, hold: HoldRow, terms: ApprovalTerms) -> list[Principal]:
-    """Who approved and still may: enabled, in their group, and for the digest that stands (semantics.md H-4, S19)."""
-    requester = tx.people.get(row.tenant, row.principal)
+    """Who approved and still may (semantics.md H-4, S19).
+
+    They are enabled and in their group; it was for the digest that stands, and with a key that is not revoked.
+    """
+    requester, keys = tx.people.get(row.tenant, row.principal), _voted_with(tx, row)
     voters = [
         tx.people.get(row.tenant, vote.voter)
         for vote in tx.holds.votes(row.id)
-        if vote.verdict == "approve" and vote.digest == hold.digest
+        if vote.verdict == "approve" and vote.digest == hold.digest and not tx.people.revoked(keys.get(vote.voter, ""))
     ]
     return [voter for voter in voters if voter and objection(row, requester, voter, terms) is None]
+
+
+def _voted_with(tx: Transaction, row: ActionRow) -> dict[str, str]:
+    """The id of the key that each voter's last word came with."""
+    lines = (json.loads(line.text) for line in tx.ledger.lines(action=row.id, event=Event.VOTE))
+    return {line["principal"]: line.get("voter_key", "") for line in lines if line["accepted"]}
 
 
 def spendable(

@@ -104,6 +104,11 @@ class People:
         done = self._execute("UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (self._now, id))
         return bool(done.rowcount)
 
+    def revoked(self, id: str) -> bool:
+        """Whether a key was taken back; not so one that has only expired, and what was no key never was one."""
+        key = self.key(id)
+        return key is not None and key.revoked_at is not None
+
     def active(self, tenant: str, principal: str, key: str) -> bool:
         """Whether the key and its principal are good at this very transaction (semantics.md C-4)."""
         return self._active.get((tenant, principal, key), lambda: self._is_active(tenant, principal, key))

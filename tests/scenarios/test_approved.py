@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.identity.api_keys import revoke_key
+from gateway.identity.api_keys import create_key, revoke_key
 from gateway.ledger_line import Event
 from gateway.model import HoldState
 from gateway.store.transaction import Transaction
@@ -174,6 +174,32 @@ def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acm
             assert place.hold(action).state is HoldState.PENDING
             assert acme.mutating() == []
             await gateway.vote(action, "finn")
+            assert (await outcome(gateway, action))["status"] == "done"
+        assert len(acme.mutating()) == 1
+
+    run(scenario)
+
+
+def test_what_was_approved_with_a_key_that_was_revoked_since_is_not(place: Place, acme: Acme) -> None:
+    """H-4, S19: who stole an approver's key approved nothing once it is taken back; its owner may, with a new one."""
+    place.write_policy(held(count=2))
+
+    def lost(tx: Transaction) -> str:
+        fay = tx.people.get(TENANT, "fay")
+        assert fay is not None
+        revoke_key(tx, TENANT, place.keys["fay"].split("_")[1], by="olga")
+        return create_key(tx, fay, by="olga")
+
+    async def scenario() -> None:
+        async with house(place) as gateway:
+            action = await ask(gateway)
+            await gateway.vote(action, "fay")
+            key = await gateway.app.store.write(lost)
+            assert (await gateway.vote(action, "finn")).state is HoldState.PENDING
+            await gateway.sweep()
+            assert acme.mutating() == []
+            anew = await gateway.app.store.write(lambda tx: cast(tx, action, key))
+            assert anew.state is HoldState.APPROVED
             assert (await outcome(gateway, action))["status"] == "done"
         assert len(acme.mutating()) == 1
 
