@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import secrets
 from functools import lru_cache
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import HoldgateError, StartupError
@@ -34,10 +34,10 @@ class Keyring:
         def derive(purpose: str) -> bytes:
             return HKDF(SHA256(), 32, salt=None, info=f"holdgate/{purpose}/1".encode()).derive(master)
 
-        self._idempotency = hmac.new(derive("idempotency"), digestmod="sha256")
-        self._upstream = hmac.new(derive("upstream-key"), digestmod="sha256")
-        self._head = hmac.new(derive("ledger-head"), digestmod="sha256")
-        self._pseudonym = hmac.new(derive("ledger-field"), digestmod="sha256")
+        self._idempotency = HMAC(derive("idempotency"), SHA256())
+        self._upstream = HMAC(derive("upstream-key"), SHA256())
+        self._head = HMAC(derive("ledger-head"), SHA256())
+        self._pseudonym = HMAC(derive("ledger-field"), SHA256())
         self._bodies = AESGCM(derive("bodies"))
         self.request_state = derive("request-state")
         self.checkpoint_key = Ed25519PrivateKey.from_private_bytes(derive("checkpoint"))
@@ -127,7 +127,7 @@ class Keyring:
         except InvalidTag as broken:
             raise HoldgateError(f"The stored {kind} of {action} was changed, or sealed with another key.") from broken
 
-    def _begun(self, parts: tuple[str, ...]) -> hmac.HMAC:
+    def _begun(self, parts: tuple[str, ...]) -> HMAC:
         """The HMAC of a claim that begins with these parts."""
         begun = self._idempotency.copy()
         begun.update(b"".join(map(_spelled, parts)))
@@ -137,11 +137,11 @@ class Keyring:
         return _digest(self._pseudonym, _spelled(tenant) + _spelled(value)).hex()[:32]
 
 
-def _digest(begun: hmac.HMAC, message: bytes) -> bytes:
+def _digest(begun: HMAC, message: bytes) -> bytes:
     """The HMAC of what was begun, and this. A copy of a keyed one costs less than to key one."""
     mac = begun.copy()
     mac.update(message)
-    return mac.digest()
+    return mac.finalize()
 
 
 def _spelled(part: str) -> bytes:

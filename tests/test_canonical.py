@@ -43,6 +43,19 @@ def test_the_quick_way_spells_as_the_library_does(value: object) -> None:
         assert canonical.dumps(value) == expected
 
 
+@given(st.dictionaries(_NAME, _VALUE, max_size=6))
+def test_what_is_not_said_is_left_out_and_all_else_is_spelled_alike(members: dict[str, object]) -> None:
+    """L-3: a ledger line without its null members is the line that never had them, and is refused where that is."""
+    said = {name: member for name, member in members.items() if member is not None}
+    try:
+        expected = rfc8785.dumps(said)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(rfc8785.CanonicalizationError):
+            canonical.dumps_said(members)
+    else:
+        assert canonical.dumps_said(members) == expected
+
+
 @pytest.mark.parametrize("value", [{"a": 2**53}, [float("nan")], {"a": {1: 2}}, {"a": object()}, [float("inf")]])
 def test_what_has_no_canonical_spelling_is_refused(value: object) -> None:
     """I-5: two values that a double cannot tell apart do not become the same call."""

@@ -109,7 +109,9 @@ class ApiKeys:
             known = await self._store.read(lambda tx: _holder(tx, token))
             if known is None:
                 return None
-            remembered[digest] = known
+            # Many may come at once before one of them is remembered: from then on all are one and the same object.
+            if remembered.get(digest) != known:
+                remembered[digest] = known
         self._presented.add(digest)
         return known[1]
 
@@ -123,11 +125,12 @@ class ApiKeys:
             LedgerUnavailable: the store cannot be read; everybody is forgotten.
         """
         before, self._presented = self._presented, set()
-        known = {digest: self._known[digest][0] for digest in before if digest in self._known}
+        known = {digest: self._known[digest] for digest in before if digest in self._known}
 
         def look(tx: Transaction) -> dict[bytes, tuple[KeyRecord, Principal]]:
-            found = ((digest, _still(tx, key)) for digest, key in known.items())
-            return {digest: good for digest, good in found if good is not None}
+            found = ((digest, holder, _still(tx, holder[0])) for digest, holder in known.items())
+            # Who is as before stays the very same object: what is remembered of it elsewhere is found by a glance.
+            return {digest: holder if good == holder else good for digest, holder, good in found if good is not None}
 
         fresh: dict[bytes, tuple[KeyRecord, Principal]] = {}
         try:

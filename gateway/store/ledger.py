@@ -49,9 +49,8 @@ class Ledger:
             LedgerUnavailable: the head does not bear this gateway's seal.
         """
         seq, previous = self.trusted_head()
-        line = {name: value for name, value in facts.items() if value is not None}
-        line |= {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
-        raw = canonical.dumps(line)
+        frame = {"v": 1, "seq": seq + 1, "writer": WRITER, "at": self._now, "event": str(event), "prev": previous}
+        raw = canonical.dumps_said(facts | frame)
         digest = hashlib.sha256(raw).hexdigest()
         text = raw.decode()
         self.waiting.add((seq + 1, digest, text))

@@ -36,7 +36,7 @@ class People:
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
         self._now = now
-        self._active = Readings[bool]()
+        self._active: Readings[bool] = Readings()
 
     def put(self, principal: Principal) -> None:
         """Add a principal, or change its kind, groups, roles and owner."""

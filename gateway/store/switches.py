@@ -36,7 +36,7 @@ class Switches:
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
         self._now = now
-        self._in_force = Readings[list[Stop]]()
+        self._in_force: Readings[list[Stop]] = Readings()
 
     def stop(self, tenant: str, scope: Scope, target: str, *, by: str, because: str) -> None:
         """Refuse what matches, until `resume`."""

@@ -20,7 +20,7 @@ class Tasks:
     def __init__(self, connection: Connection, now: int) -> None:
         self._execute = connection.execute
         self._now = now
-        self._opened = Readings[int | None]()
+        self._opened: Readings[int | None] = Readings()
         """When tasks were opened that were seen a moment ago."""
 
     def implicit(self, tenant: str, principal: str, idle_ms: int) -> Task:

@@ -59,6 +59,10 @@ class Observed:
         self.error = error or (str(status) if status is not None and status >= 400 else None)
 
 
+UNOBSERVED: Final = nullcontext(Observed())
+"""For a request that nobody looks at. What is said of it is the same for all of them, and read by none."""
+
+
 def observing() -> bool:
     """Whether anybody looks at what is observed here."""
     return metrics.on() or spans.on()
@@ -97,7 +101,7 @@ def serving(operation: Operation) -> Iterator[Observed]:
 
 def asking(method: str, url: str) -> AbstractContextManager[Observed]:
     """Observe a request to a system of record. Of its URL only host and port are told: the rest may hold arguments."""
-    return _asking(method, url) if observing() else nullcontext(Observed())
+    return _asking(method, url) if observing() else UNOBSERVED
 
 
 @contextmanager

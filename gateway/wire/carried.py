@@ -96,7 +96,7 @@ def _claims(meta: Mapping[str, Any], headers: Mapping[str, str], client: Mapping
         "model": turn.get("model"),
         "traceparent": meta.get("traceparent") or headers.get("traceparent"),
     }
-    return {name: line for name, value in claims.items() if (line := _line(value))}
+    return {name: line for name, value in claims.items() if value is not None and (line := _line(value))}
 
 
 def _codex_turn(value: Any) -> Mapping[str, Any]:

@@ -14,7 +14,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, Final
 
 from mcp.shared.inbound import InboundModernRoute, classify_inbound_request
@@ -26,7 +27,7 @@ from starlette.types import Receive, Send
 from gateway.frozen import statically_frozen
 from gateway.model import Surface
 from gateway.telemetry.metrics import UNKNOWN_TOOL
-from gateway.telemetry.requests import Observed, Operation, observing, serving
+from gateway.telemetry.requests import UNOBSERVED, Observed, Operation, observing, serving
 from gateway.tools.catalogue import UnknownTool
 from gateway.wire.calls import Calls
 from gateway.wire.carried import carried_by
@@ -45,6 +46,8 @@ _ROUTING: Final = (_VERSION, "mcp-method", "mcp-name", "accept", "content-type")
 _PARAMS: Final = {_CALL: frozenset({"name", "arguments", "_meta"}), _LIST: frozenset({"_meta"})}
 _JSON: Final = "application/json"
 _ACCEPTED: Final = frozenset({_JSON, "text/event-stream"})
+_HABITS: Final = 64
+"""Pairs of `Accept` and `Content-Type` that are remembered: each client has one, and sends it with every message."""
 _SILENCE: Final = 15.0
 """Seconds after which an answer begins as a stream with signs of life in it: proxies cut silent connections."""
 _STREAM: Final = [
@@ -113,7 +116,9 @@ class Direct:
         values, method = fields.values, message.get("method")
         if method not in _PARAMS or values.get(_VERSION) not in MODERN_PROTOCOL_VERSIONS:
             return None
-        if not fields.repeated.isdisjoint(_ROUTING) or not _speaks_as_the_protocol_says(values):
+        if not fields.repeated.isdisjoint(_ROUTING):
+            return None
+        if not _as_the_protocol_says(values.get("accept", ""), values.get("content-type", "")):
             return None
         id, params = message.get("id"), message.get("params", {})
         if id is None or not params.keys() <= _PARAMS[method]:
@@ -185,7 +190,7 @@ class Direct:
     def _watched(
         self, asked: PlainCall | PlainList, fields: Fields, client: str | None
     ) -> AbstractContextManager[Observed]:
-        return serving(self._operation(asked, fields, client)) if observing() else nullcontext(Observed())
+        return serving(self._operation(asked, fields, client)) if observing() else UNOBSERVED
 
     def _operation(self, asked: PlainCall | PlainList, fields: Fields, client: str | None) -> Operation:
         tool = None
@@ -277,6 +282,7 @@ def _event(message: bytes) -> bytes:
     return b"event: message\r\ndata: " + message + b"\r\n\r\n"
 
 
-def _speaks_as_the_protocol_says(values: Mapping[str, str]) -> bool:
-    accepted = {kind.partition(";")[0].strip().lower() for kind in values.get("accept", "").split(",")}
-    return accepted >= _ACCEPTED and values.get("content-type", "").lower().startswith(_JSON)
+@lru_cache(maxsize=_HABITS)
+def _as_the_protocol_says(accept: str, content_type: str) -> bool:
+    accepted = {kind.partition(";")[0].strip().lower() for kind in accept.split(",")}
+    return accepted >= _ACCEPTED and content_type.lower().startswith(_JSON)
