@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from gateway.tools.envelope import to_wire
 from tests.gate import Answer
 from tests.place import Place
 
-__all__ = ["Clock", "House", "house", "run"]
+__all__ = ["Clock", "House", "house"]
 
 
 class House(Driver):
@@ -56,13 +55,3 @@ async def house(place: Place, clock: Clock | None = None) -> AsyncIterator[House
         yield built
     finally:
         await built.app.stop()
-
-
-def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Play a scenario to its end."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await scenario()
-
-    asyncio.run(bounded())

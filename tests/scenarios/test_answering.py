@@ -12,39 +12,33 @@ from gateway.connector import Answer, Form
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
 from tests.gate import gate
-from tests.house import Clock, house, run
+from tests.house import Clock, house
 from tests.place import Place
 from tests.scenarios.asking import ANSWERED, asked, granting, put, told
 
+pytestmark = pytest.mark.anyio
 
-def test_an_answer_goes_the_whole_road_again(asking: Place) -> None:
+
+async def test_an_answer_is_a_whole_call_of_its_own(asking: Place) -> None:
     """Q-3: rate, budget and policy count it as a call; the question itself spends no budget."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            first = await put(gateway)
-            done = await put(gateway, after=first.action_id, answers=ANSWERED)
-            assert done.status == "done"
-            second = await put(gateway)
-            assert second.code == "over_budget"
-
     asking.write_policy(granting(budgets={"task": {"tool_calls": 1}}))
-    run(scenario)
+    async with house(asking) as gateway:
+        first = await put(gateway)
+        done = await put(gateway, after=first.action_id, answers=ANSWERED)
+        assert done.status == "done"
+        second = await put(gateway)
+        assert second.code == "over_budget"
 
 
 @pytest.mark.parametrize("as_", ["bot", "clerk"])
-def test_an_answer_under_a_policy_that_has_tightened_is_refused(asking: Place, as_: str) -> None:
+async def test_an_answer_under_a_policy_that_has_tightened_is_refused(asking: Place, as_: str) -> None:
     """Q-3: who may no longer call may no longer answer."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            question = await put(gateway, as_=as_)
-            asking.write_policy(granting({"ask_invoice": "deny"}))
-            assert gateway.app.policy.reload_if_changed() is not None
-            with pytest.raises(UnknownTool):
-                await put(gateway, after=question.action_id, answers=ANSWERED, as_=as_)
-
-    run(scenario)
+    async with house(asking) as gateway:
+        question = await put(gateway, as_=as_)
+        asking.write_policy(granting({"ask_invoice": "deny"}))
+        assert gateway.app.policy.reload_if_changed() is not None
+        with pytest.raises(UnknownTool):
+            await put(gateway, after=question.action_id, answers=ANSWERED, as_=as_)
 
 
 def test_a_state_is_good_for_its_caller_tool_and_arguments_only(asking: Place) -> None:
@@ -66,52 +60,41 @@ def test_a_state_is_good_for_its_caller_tool_and_arguments_only(asking: Place) -
         assert told(asked(gateway, requestState=state, inputResponses=ANSWERED))["status"] == "done"
 
 
-def test_behind_the_seal_a_question_is_its_callers_all_the_same(asking: Place) -> None:
+async def test_behind_the_seal_a_question_is_its_callers_all_the_same(asking: Place) -> None:
     """Q-4: the gateway itself compares caller, tool and arguments, and tells nobody which of them did not fit."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            question = await put(gateway)
-            wrong: tuple[dict[str, Any], ...] = (
-                {"as_": "clerk"},
-                {"tool": "ask_twice"},
-                {"args": {"purpose": "another"}},
-                {"tool": "ask_before_paying", "args": {"invoice": "inv_1001"}},
-            )
-            refused = [await put(gateway, after=question.action_id, answers=ANSWERED, **attempt) for attempt in wrong]
-            refused.append(await put(gateway, after="act_" + "0" * 32, answers=ANSWERED))
-            assert {outcome.code for outcome in refused} == {"question_closed"}
-            assert len({outcome.message for outcome in refused}) == 1
-
-    run(scenario)
+    async with house(asking) as gateway:
+        question = await put(gateway)
+        wrong: tuple[dict[str, Any], ...] = (
+            {"as_": "clerk"},
+            {"tool": "ask_twice"},
+            {"args": {"purpose": "another"}},
+            {"tool": "ask_before_paying", "args": {"invoice": "inv_1001"}},
+        )
+        refused = [await put(gateway, after=question.action_id, answers=ANSWERED, **attempt) for attempt in wrong]
+        refused.append(await put(gateway, after="act_" + "0" * 32, answers=ANSWERED))
+        assert {outcome.code for outcome in refused} == {"question_closed"}
+        assert len({outcome.message for outcome in refused}) == 1
 
 
-def test_a_question_is_answered_once(asking: Place) -> None:
+async def test_a_question_is_answered_once(asking: Place) -> None:
     """Q-4: of many answers at the same time one goes on; the others find the question closed."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            question = await put(gateway)
-            answers = [put(gateway, after=question.action_id, answers=ANSWERED) for _ in range(20)]
-            outcomes = await asyncio.gather(*answers)
-            assert sorted(outcome.code or "done" for outcome in outcomes) == ["done"] + ["question_closed"] * 19
-
-    run(scenario)
+    async with house(asking) as gateway:
+        question = await put(gateway)
+        answers = [put(gateway, after=question.action_id, answers=ANSWERED) for _ in range(20)]
+        outcomes = await asyncio.gather(*answers)
+        assert sorted(outcome.code or "done" for outcome in outcomes) == ["done"] + ["question_closed"] * 19
 
 
-def test_a_question_stays_open_for_ten_minutes_and_over_a_restart(asking: Place) -> None:
+async def test_a_question_stays_open_for_ten_minutes_and_over_a_restart(asking: Place) -> None:
     """Q-4: the key of the state is the data folder's, so any process can open it; the store's clock decides."""
     clock = Clock()
 
-    async def scenario() -> None:
-        async with house(asking, clock) as gateway:
-            early, late = await put(gateway), await put(gateway)
-            clock.turn(599)
-            assert (await put(gateway, after=early.action_id, answers=ANSWERED)).status == "done"
-            clock.turn(2)
-            assert (await put(gateway, after=late.action_id, answers=ANSWERED)).code == "question_closed"
-
-    run(scenario)
+    async with house(asking, clock) as gateway:
+        early, late = await put(gateway), await put(gateway)
+        clock.turn(599)
+        assert (await put(gateway, after=early.action_id, answers=ANSWERED)).status == "done"
+        clock.turn(2)
+        assert (await put(gateway, after=late.action_id, answers=ANSWERED)).code == "question_closed"
     with gate(asking) as gateway:
         state = asked(gateway)["requestState"]
         gateway.restart()

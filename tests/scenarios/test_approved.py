@@ -15,10 +15,12 @@ from gateway.store.transaction import Transaction
 from gateway.testing.driver import cast
 from tests.acme import Acme
 from tests.gate import gate
-from tests.house import Clock, house, run
+from tests.house import Clock, house
 from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.holding import approve_then, ask, outcome
 from tests.services import PATIENCE
+
+pytestmark = pytest.mark.anyio
 
 
 def test_approved_and_executed_once(place: Place, acme: Acme) -> None:
@@ -41,112 +43,88 @@ def test_approved_and_executed_once(place: Place, acme: Acme) -> None:
 
 
 @pytest.mark.parametrize("first", ["who sweeps", "who executes"])
-def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme, first: str) -> None:
+async def test_an_approval_does_not_wait_for_ever(place: Place, acme: Acme, first: str) -> None:
     """H-6: at the end of its execution window an approval is spent on nothing, and the same call asks anew."""
     place.write_policy(held(execute_within="60s"))
     clock = Clock()
-
-    async def scenario() -> None:
-        async with house(place, clock) as gateway:
-            action = await ask(gateway)
-            await approve_then(gateway, action, lambda tx: clock.stand_at(tx.now + 60_000))
-            if first == "who executes":
-                await gateway.app.reconciler.execute_approved()
-                await gateway.app.executor.drain(PATIENCE)
-            assert (await outcome(gateway, action))["code"] == "hold_expired"
-            assert await ask(gateway) != action
-        assert acme.mutating() == []
-
-    run(scenario)
+    async with house(place, clock) as gateway:
+        action = await ask(gateway)
+        await approve_then(gateway, action, lambda tx: clock.stand_at(tx.now + 60_000))
+        if first == "who executes":
+            await gateway.app.reconciler.execute_approved()
+            await gateway.app.executor.drain(PATIENCE)
+        assert (await outcome(gateway, action))["code"] == "hold_expired"
+        assert await ask(gateway) != action
+    assert acme.mutating() == []
 
 
-def test_a_record_that_moved_makes_the_approval_stale(place: Place, acme: Acme) -> None:
+async def test_a_record_that_moved_makes_the_approval_stale(place: Place, acme: Acme) -> None:
     """H-4, S23: the state that the preview rested on changed before the execution: STALE, nothing goes out."""
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            acme.client.post("/invoices/inv_1001/refunds", json={"cents": 1, "reason": "counter"}).raise_for_status()
-            await gateway.vote(action, "fay")
-            assert (await outcome(gateway, action))["code"] == "hold_stale"
-        assert len(acme.mutating()) == 1, "only the one that was made at the counter"
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        acme.client.post("/invoices/inv_1001/refunds", json={"cents": 1, "reason": "counter"}).raise_for_status()
+        await gateway.vote(action, "fay")
+        assert (await outcome(gateway, action))["code"] == "hold_stale"
+    assert len(acme.mutating()) == 1, "only the one that was made at the counter"
 
 
-def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> None:
+async def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> None:
     """S17, H-4: what policy denies at execution does not run, whatever was approved; both policies are recorded."""
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
-            assert gateway.app.policy.reload_if_changed() is not None
-            await gateway.vote(action, "fay")
-            assert (await outcome(gateway, action))["code"] == "not_permitted"
-        assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
-        assert acme.mutating() == []
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+        assert gateway.app.policy.reload_if_changed() is not None
+        await gateway.vote(action, "fay")
+        assert (await outcome(gateway, action))["code"] == "not_permitted"
+    assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+    assert acme.mutating() == []
 
 
-def test_a_policy_tightened_during_the_last_look_is_in_force(place: Place, acme: Acme) -> None:
+async def test_a_policy_tightened_during_the_last_look_is_in_force(place: Place, acme: Acme) -> None:
     """S17, H-4: the record may take as long as it likes to be looked at; what policy says then is what counts."""
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            acme.fault("wait_for_release", "before", method="GET", times=1)
-            await gateway.vote(action, "fay")
-            await asyncio.to_thread(acme.wait_for_parked)
-            place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
-            gateway.app.policy.reload_if_changed()
-            acme.release()
-            assert (await outcome(gateway, action))["code"] == "not_permitted"
-        assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
-        assert acme.mutating() == []
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        acme.fault("wait_for_release", "before", method="GET", times=1)
+        await gateway.vote(action, "fay")
+        await asyncio.to_thread(acme.wait_for_parked)
+        place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
+        gateway.app.policy.reload_if_changed()
+        acme.release()
+        assert (await outcome(gateway, action))["code"] == "not_permitted"
+    assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+    assert acme.mutating() == []
 
 
-def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acme) -> None:
+async def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acme) -> None:
     """H-4: a policy that asks for one more person puts an approved hold back to its voters."""
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            place.write_policy(held(count=2))
-            gateway.app.policy.reload_if_changed()
-            await gateway.vote(action, "fay")
-            await gateway.sweep()
-            assert acme.mutating() == []
-            assert (await gateway.vote(action, "finn")).state is HoldState.APPROVED
-            assert (await outcome(gateway, action))["status"] == "done"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        place.write_policy(held(count=2))
+        gateway.app.policy.reload_if_changed()
+        await gateway.vote(action, "fay")
+        await gateway.sweep()
+        assert acme.mutating() == []
+        assert (await gateway.vote(action, "finn")).state is HoldState.APPROVED
+        assert (await outcome(gateway, action))["status"] == "done"
+    assert len(acme.mutating()) == 1
 
 
-def test_an_approval_is_no_way_around_a_budget(place: Place, acme: Acme) -> None:
+async def test_an_approval_is_no_way_around_a_budget(place: Place, acme: Acme) -> None:
     """R-5, H-4: what was approved is charged when it runs, and does not run when the budget was used up meanwhile."""
     budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 1_000}
     terms = {"approve_over": {"cents": 100}, "budget": budget}
     place.write_policy(policy({"plain_refund": terms}, approval={"from": ["finance"], "count": 1}))
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            first, second = await ask(gateway, cents=600), await ask(gateway, cents=601, invoice="inv_1002")
-            await gateway.vote(first, "fay")
-            assert (await outcome(gateway, first))["status"] == "done"
-            await gateway.vote(second, "fay")
-            assert (await outcome(gateway, second))["code"] == "over_budget"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        first, second = await ask(gateway, cents=600), await ask(gateway, cents=601, invoice="inv_1002")
+        await gateway.vote(first, "fay")
+        assert (await outcome(gateway, first))["status"] == "done"
+        await gateway.vote(second, "fay")
+        assert (await outcome(gateway, second))["code"] == "over_budget"
+    assert len(acme.mutating()) == 1
 
 
 @pytest.mark.parametrize(
@@ -154,7 +132,7 @@ def test_an_approval_is_no_way_around_a_budget(place: Place, acme: Acme) -> None
     [{"enabled": False}, {"groups": frozenset({"legal"})}, {"roles": frozenset()}],
     ids=["shut out", "of another group", "without the role"],
 )
-def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acme, since: dict[str, Any]) -> None:
+async def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acme, since: dict[str, Any]) -> None:
     """S19, H-4: with its only approver shut out before the execution, or out of the group or the role, a hold waits."""
     place.write_policy(held())
 
@@ -166,21 +144,18 @@ def test_an_approver_who_is_none_any_more_does_not_count(place: Place, acme: Acm
         else:
             tx.people.put(replace(fay, **since))
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            await approve_then(gateway, action, change)
-            await gateway.sweep()
-            assert place.hold(action).state is HoldState.PENDING
-            assert acme.mutating() == []
-            await gateway.vote(action, "finn")
-            assert (await outcome(gateway, action))["status"] == "done"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        await approve_then(gateway, action, change)
+        await gateway.sweep()
+        assert place.hold(action).state is HoldState.PENDING
+        assert acme.mutating() == []
+        await gateway.vote(action, "finn")
+        assert (await outcome(gateway, action))["status"] == "done"
+    assert len(acme.mutating()) == 1
 
 
-def test_what_was_approved_with_a_key_that_was_revoked_since_is_not(place: Place, acme: Acme) -> None:
+async def test_what_was_approved_with_a_key_that_was_revoked_since_is_not(place: Place, acme: Acme) -> None:
     """H-4, S19: who stole an approver's key approved nothing once it is taken back; its owner may, with a new one."""
     place.write_policy(held(count=2))
 
@@ -190,62 +165,51 @@ def test_what_was_approved_with_a_key_that_was_revoked_since_is_not(place: Place
         revoke_key(tx, TENANT, place.keys["fay"].split("_")[1], by="olga")
         return create_key(tx, fay, by="olga")
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            await gateway.vote(action, "fay")
-            key = await gateway.app.store.write(lost)
-            assert (await gateway.vote(action, "finn")).state is HoldState.PENDING
-            await gateway.sweep()
-            assert acme.mutating() == []
-            anew = await gateway.app.store.write(lambda tx: cast(tx, action, key))
-            assert anew.state is HoldState.APPROVED
-            assert (await outcome(gateway, action))["status"] == "done"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        await gateway.vote(action, "fay")
+        key = await gateway.app.store.write(lost)
+        assert (await gateway.vote(action, "finn")).state is HoldState.PENDING
+        await gateway.sweep()
+        assert acme.mutating() == []
+        anew = await gateway.app.store.write(lambda tx: cast(tx, action, key))
+        assert anew.state is HoldState.APPROVED
+        assert (await outcome(gateway, action))["status"] == "done"
+    assert len(acme.mutating()) == 1
 
 
 @pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
-def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) -> None:
+async def test_a_stop_after_the_approval_holds(place: Place, acme: Acme, tool: str) -> None:
     """T-10: with a preview to make first or without, nothing of it is even read, and its approval is not spent."""
     place.write_policy(held(tool))
+    async with house(place) as gateway:
+        action = await ask(gateway, tool)
+        acme.forget()
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway, tool)
-            acme.forget()
+        def stop(tx: Transaction) -> None:
+            tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
 
-            def stop(tx: Transaction) -> None:
-                tx.switches.stop(TENANT, "tool", tool, by="olga", because="an incident")
-
-            await approve_then(gateway, action, stop)
-            assert (await outcome(gateway, action))["code"] == "switched_off"
-            assert (await gateway.call(tool, {**REFUND, "cents": 1}))["code"] == "switched_off"
-        assert acme.journal() == []
-
-    run(scenario)
+        await approve_then(gateway, action, stop)
+        assert (await outcome(gateway, action))["code"] == "switched_off"
+        assert (await gateway.call(tool, {**REFUND, "cents": 1}))["code"] == "switched_off"
+    assert acme.journal() == []
 
 
 @pytest.mark.parametrize("tool", ["plain_refund", "looked_pay_out"])
-def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, acme: Acme, tool: str) -> None:
+async def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Place, acme: Acme, tool: str) -> None:
     """C-4, S33: with the requester's key revoked, its approved call does not run."""
     place.write_policy(held(tool))
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway, tool)
-            acme.forget()
-            key = place.keys["bot"].split("_")[1]
-            await approve_then(gateway, action, lambda tx: revoke_key(tx, TENANT, key, by="olga"))
-            await gateway.sweep()
-            assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
-        assert acme.journal() == []
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway, tool)
+        acme.forget()
+        key = place.keys["bot"].split("_")[1]
+        await approve_then(gateway, action, lambda tx: revoke_key(tx, TENANT, key, by="olga"))
+        await gateway.sweep()
+        assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
+    assert acme.journal() == []
 
 
-def test_a_tool_that_changed_after_the_approval_does_not_run(place: Place, acme: Acme) -> None:
+async def test_a_tool_that_changed_after_the_approval_does_not_run(place: Place, acme: Acme) -> None:
     """S16, S41, T-1: the tool's promise changed over a restart: the approval is void, the same call asks anew."""
     tools = (ROOT / "tests" / "acme_tools.py").read_text()
     own = place.folder / "tools.py"
@@ -253,75 +217,59 @@ def test_a_tool_that_changed_after_the_approval_does_not_run(place: Place, acme:
     place.connector_files[1] = str(own)
     place.write_settings()
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-        own.write_text(tools.replace("Refund an upstream that neither", "Refund, twice, an upstream that neither"))
-        async with house(place) as gateway:
-            await gateway.vote(action, "fay")
-            assert (await outcome(gateway, action))["code"] == "hold_stale"
-            assert await ask(gateway) != action
-        assert acme.mutating() == []
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+    own.write_text(tools.replace("Refund an upstream that neither", "Refund, twice, an upstream that neither"))
+    async with house(place) as gateway:
+        await gateway.vote(action, "fay")
+        assert (await outcome(gateway, action))["code"] == "hold_stale"
+        assert await ask(gateway) != action
+    assert acme.mutating() == []
 
 
-def test_arguments_that_were_exchanged_do_not_run(place: Place, acme: Acme) -> None:
+async def test_arguments_that_were_exchanged_do_not_run(place: Place, acme: Acme) -> None:
     """S16: other arguments put into the approved action's place, even sealed ones, void the approval."""
     place.write_policy(held())
+    async with house(place) as gateway:
+        small, large = await ask(gateway), await ask(gateway, cents=6_000)
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            small, large = await ask(gateway), await ask(gateway, cents=6_000)
+        def exchange(tx: Transaction) -> None:
+            sealed = tx.bodies.get(large, "arguments")
+            assert sealed is not None
+            tx.bodies.put(small, "arguments", sealed, keep_ms=None)
 
-            def exchange(tx: Transaction) -> None:
-                sealed = tx.bodies.get(large, "arguments")
-                assert sealed is not None
-                tx.bodies.put(small, "arguments", sealed, keep_ms=None)
-
-            await approve_then(gateway, small, exchange)
-            assert (await outcome(gateway, small))["code"] == "hold_stale"
-        assert acme.mutating() == []
-
-    run(scenario)
+        await approve_then(gateway, small, exchange)
+        assert (await outcome(gateway, small))["code"] == "hold_stale"
+    assert acme.mutating() == []
 
 
-def test_arguments_sealed_anew_do_not_run(place: Place, acme: Acme) -> None:
+async def test_arguments_sealed_anew_do_not_run(place: Place, acme: Acme) -> None:
     """S16, H-1: even whoever has the gateway's key cannot run other arguments on an approval: the digest differs."""
     place.write_policy(held())
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            action = await ask(gateway)
-            forged = gateway.app.keyring.seal(action, "arguments", b'{"invoice": "inv_1001", "cents": 6000}')
-            await approve_then(gateway, action, lambda tx: tx.bodies.put(action, "arguments", forged, keep_ms=None))
-            assert (await outcome(gateway, action))["code"] == "hold_stale"
-        assert acme.mutating() == []
-
-    run(scenario)
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        forged = gateway.app.keyring.seal(action, "arguments", b'{"invoice": "inv_1001", "cents": 6000}')
+        await approve_then(gateway, action, lambda tx: tx.bodies.put(action, "arguments", forged, keep_ms=None))
+        assert (await outcome(gateway, action))["code"] == "hold_stale"
+    assert acme.mutating() == []
 
 
-def test_two_gateways_spend_one_approval_once(place: Place, acme: Acme) -> None:
+async def test_two_gateways_spend_one_approval_once(place: Place, acme: Acme) -> None:
     """S15, H-3: two gateways over one folder race for every approval; each is spent once, and arrives once."""
     place.write_policy(held("looked_pay_out"))
+    async with house(place) as one, house(place) as two:
+        actions = [await ask(one, "looked_pay_out", cents=cents) for cents in range(1, 9)]
 
-    async def scenario() -> None:
-        async with house(place) as one, house(place) as two:
-            actions = [await ask(one, "looked_pay_out", cents=cents) for cents in range(1, 9)]
+        def approve(tx: Transaction) -> None:
+            for action in actions:
+                cast(tx, action, place.keys["fay"])
 
-            def approve(tx: Transaction) -> None:
-                for action in actions:
-                    cast(tx, action, place.keys["fay"])
-
-            await one.app.store.write(approve)
-            await asyncio.gather(*(each.app.reconciler.execute_approved() for each in (one, two)))
-            await asyncio.gather(*(each.app.executor.drain(PATIENCE) for each in (one, two)))
-            answers = [await one.ended(action) for action in actions]
-        assert {answer["status"] for answer in answers} == {"done"}
-        assert len(acme.mutating()) == len(actions)
-        consumed = [line["action"] for line in place.lines(event=Event.CONSUMED)]
-        assert sorted(consumed) == sorted(actions)
-        assert place.verify().verdict == 0
-
-    run(scenario)
+        await one.app.store.write(approve)
+        await asyncio.gather(*(each.app.reconciler.execute_approved() for each in (one, two)))
+        await asyncio.gather(*(each.app.executor.drain(PATIENCE) for each in (one, two)))
+        answers = [await one.ended(action) for action in actions]
+    assert {answer["status"] for answer in answers} == {"done"}
+    assert len(acme.mutating()) == len(actions)
+    consumed = [line["action"] for line in place.lines(event=Event.CONSUMED)]
+    assert sorted(consumed) == sorted(actions)
+    assert place.verify().verdict == 0

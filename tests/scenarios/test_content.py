@@ -11,8 +11,10 @@ from gateway.outcome import State
 from tests.acme import Acme
 from tests.acme_papers import PIXEL
 from tests.gate import Gate, gate, request
-from tests.house import house, run
+from tests.house import house
 from tests.place import Place, policy
+
+pytestmark = pytest.mark.anyio
 
 INVOICE = {"invoice": "inv_1001"}
 
@@ -48,17 +50,13 @@ def test_pictures_sounds_and_documents_stand_after_the_envelope(papers: Place) -
         assert again[1:] == [image, audio, document]
 
 
-def test_content_that_is_too_large_is_refused_and_not_cut(papers: Place, acme: Acme) -> None:
+async def test_content_that_is_too_large_is_refused_and_not_cut(papers: Place, acme: Acme) -> None:
     """T-2: a read fails with its own code; a write that had happened says so, because it did, once."""
-
-    async def scenario() -> None:
-        async with house(papers) as gateway:
-            read = await gateway.call("papers_scan", {**INVOICE, "size": 1_048_576})
-            assert (read["status"], read["code"], read["retry"]) == ("failed", "answer_too_large", "changed")
-            write = await gateway.call("papers_stamp", INVOICE)
-            assert (write["status"], write["code"]) == ("done", "answer_too_large")
-            assert await gateway.state(write["action_id"]) is State.SUCCEEDED
-            assert (await gateway.call("papers_stamp", INVOICE))["status"] == "replayed"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(papers) as gateway:
+        read = await gateway.call("papers_scan", {**INVOICE, "size": 1_048_576})
+        assert (read["status"], read["code"], read["retry"]) == ("failed", "answer_too_large", "changed")
+        write = await gateway.call("papers_stamp", INVOICE)
+        assert (write["status"], write["code"]) == ("done", "answer_too_large")
+        assert await gateway.state(write["action_id"]) is State.SUCCEEDED
+        assert (await gateway.call("papers_stamp", INVOICE))["status"] == "replayed"
+    assert len(acme.mutating()) == 1

@@ -17,9 +17,11 @@ from gateway.ledger_line import Event
 from gateway.outcome import State
 from tests.acme import Acme
 from tests.gate import Answer, Gate, gate
-from tests.house import Clock, house, run
+from tests.house import Clock, house
 from tests.place import REFUND, Place
 from tests.services import PATIENCE
+
+pytestmark = pytest.mark.anyio
 
 
 class SilentVault:
@@ -185,50 +187,42 @@ def test_an_upstream_that_deduplicates_is_asked_again(running: Gate, acme: Acme)
     assert running.call("plain_invoice", {"invoice": "inv_1001"})["data"]["balance_cents"] == 6_400 - 500
 
 
-def test_what_did_not_happen_is_known_only_after_a_while(place: Place, acme: Acme) -> None:
+async def test_what_did_not_happen_is_known_only_after_a_while(place: Place, acme: Acme) -> None:
     """I-11: `not found` is believed after the consistency delay, and then the same call may run."""
     clock = Clock()
     acme.fault("drop_before", method="POST")
-
-    async def scenario() -> None:
-        async with house(place, clock) as gateway:
-            lost = await gateway.call("looked_pay_out", REFUND)
-            assert lost["status"] == "unknown"
-            clock.turn(2.5)
+    async with house(place, clock) as gateway:
+        lost = await gateway.call("looked_pay_out", REFUND)
+        assert lost["status"] == "unknown"
+        clock.turn(2.5)
+        await gateway.sweep()
+        assert await gateway.state(lost["action_id"]) is State.UNKNOWN, "the record may not have settled yet"
+        for _ in range(4):
+            clock.turn(60)
             await gateway.sweep()
-            assert await gateway.state(lost["action_id"]) is State.UNKNOWN, "the record may not have settled yet"
-            for _ in range(4):
-                clock.turn(60)
-                await gateway.sweep()
-            told = await gateway.ended(lost["action_id"])
-            assert (told["status"], told["code"]) == ("failed", "upstream_failed")
-            assert (await gateway.call("looked_pay_out", REFUND))["status"] == "done"
-        assert [arrival["committed"] for arrival in acme.mutating()] == [False, True]
-
-    run(scenario)
+        told = await gateway.ended(lost["action_id"])
+        assert (told["status"], told["code"]) == ("failed", "upstream_failed")
+        assert (await gateway.call("looked_pay_out", REFUND))["status"] == "done"
+    assert [arrival["committed"] for arrival in acme.mutating()] == [False, True]
 
 
-def test_an_answer_that_comes_after_its_lease_is_accepted(place: Place, acme: Acme) -> None:
+async def test_an_answer_that_comes_after_its_lease_is_accepted(place: Place, acme: Acme) -> None:
     """S10, I-8: a dispatch past its lease is UNKNOWN to everybody; its late answer settles it; one arrival."""
     clock = Clock()
     acme.fault("wait_for_release", "before", method="POST")
-
-    async def scenario() -> None:
-        async with house(place, clock) as slow, house(place, clock) as other:
-            pending = asyncio.create_task(slow.call("plain_refund", REFUND))
-            await asyncio.to_thread(acme.wait_for_parked)
-            (row,) = await slow.app.store.read(lambda tx: tx.actions.dispatching())
-            await other.app.reconciler.sweep()
-            assert await other.state(row.id) is State.DISPATCHING, "its process is alive, and its lease runs"
-            clock.turn(3_600)
-            await other.app.reconciler.sweep()
-            assert await other.state(row.id) is State.UNKNOWN
-            acme.release()
-            assert (await pending)["status"] == "done"
-            assert await other.state(row.id) is State.SUCCEEDED
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place, clock) as slow, house(place, clock) as other:
+        pending = asyncio.create_task(slow.call("plain_refund", REFUND))
+        await asyncio.to_thread(acme.wait_for_parked)
+        (row,) = await slow.app.store.read(lambda tx: tx.actions.dispatching())
+        await other.app.reconciler.sweep()
+        assert await other.state(row.id) is State.DISPATCHING, "its process is alive, and its lease runs"
+        clock.turn(3_600)
+        await other.app.reconciler.sweep()
+        assert await other.state(row.id) is State.UNKNOWN
+        acme.release()
+        assert (await pending)["status"] == "done"
+        assert await other.state(row.id) is State.SUCCEEDED
+    assert len(acme.mutating()) == 1
 
 
 def test_what_was_answered_was_recorded(running: Gate, acme: Acme) -> None:
@@ -244,21 +238,17 @@ def test_what_was_answered_was_recorded(running: Gate, acme: Acme) -> None:
     assert running.place.verify().verdict == 0  # V-5
 
 
-def test_an_old_sender_cannot_settle(place: Place, acme: Acme) -> None:
+async def test_an_old_sender_cannot_settle(place: Place, acme: Acme) -> None:
     """I-8: once an unknown write was taken up again, the fencing token of its first sending settles nothing."""
     acme.fault("drop_after", method="POST")
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            lost = await gateway.call("plain_refund", REFUND)
-            action, store = lost["action_id"], gateway.app.store
-            owner = gateway.app.instance.id
-            lease = gateway.app.store.now() + 60_000
-            assert await store.write(lambda tx: tx.actions.retake(action, instance=owner, lease_until=lease)) == 2
-            assert not await store.write(lambda tx: tx.actions.settle(action, 1, State.FAILED, code=None))
-            assert await gateway.state(action) is State.DISPATCHING
-            assert await store.write(lambda tx: tx.actions.settle(action, 2, State.SUCCEEDED, code=None))
-            assert not await store.write(lambda tx: tx.actions.settle(action, 2, State.FAILED, code=None))
-            assert await gateway.state(action) is State.SUCCEEDED
-
-    run(scenario)
+    async with house(place) as gateway:
+        lost = await gateway.call("plain_refund", REFUND)
+        action, store = lost["action_id"], gateway.app.store
+        owner = gateway.app.instance.id
+        lease = gateway.app.store.now() + 60_000
+        assert await store.write(lambda tx: tx.actions.retake(action, instance=owner, lease_until=lease)) == 2
+        assert not await store.write(lambda tx: tx.actions.settle(action, 1, State.FAILED, code=None))
+        assert await gateway.state(action) is State.DISPATCHING
+        assert await store.write(lambda tx: tx.actions.settle(action, 2, State.SUCCEEDED, code=None))
+        assert not await store.write(lambda tx: tx.actions.settle(action, 2, State.FAILED, code=None))
+        assert await gateway.state(action) is State.SUCCEEDED

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.acme import Acme
-from tests.house import house, run
+from tests.house import house
 from tests.place import EVERYTHING, REFUND, Place
+
+pytestmark = pytest.mark.anyio
 
 WRITES: dict[str, dict[str, Any]] = {
     "billing_refund": {"invoice": "inv_1001", "cents": 500, "cause": "damaged"},
@@ -24,28 +26,24 @@ PREVIEWED = ("billing_refund", "crm_update_customer", "tickets_reply", "plain_re
 
 
 @pytest.mark.parametrize("how", ["argument", "carried"])
-def test_a_dry_run_of_no_write_arrives(place: Place, acme: Acme, how: str) -> None:
+async def test_a_dry_run_of_no_write_arrives(place: Place, acme: Acme, how: str) -> None:
     """S22, V-8, D-2, D-3: of every write there is: previewed or refused, no mutating arrival, no key taken (D-7)."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            writes = {name for name, tool in gateway.app.catalogue.tools.items() if tool.writes}
-            assert writes == WRITES.keys() <= EVERYTHING.keys()
-            for tool, args in WRITES.items():
-                if how == "argument":
-                    answer = await gateway.call(tool, {**args, "dry_run": True})
-                else:
-                    answer = await gateway.call(tool, args, preview=True)
-                if tool in PREVIEWED:
-                    assert answer["status"] == "previewed", answer
-                    assert {change["certainty"] for change in answer["diff"]} <= {"verified", "predicted", "unknown"}
-                elif tool == "plain_overreach":
-                    assert answer["code"] == "egress_blocked"
-                else:
-                    assert answer["code"] == "dry_run_unsupported"
-            assert acme.mutating() == []
-            for tool in PREVIEWED:
-                assert (await gateway.call(tool, WRITES[tool]))["status"] == "done"
-        assert len(acme.mutating()) == len(PREVIEWED)
-
-    run(scenario)
+    async with house(place) as gateway:
+        writes = {name for name, tool in gateway.app.catalogue.tools.items() if tool.writes}
+        assert writes == WRITES.keys() <= EVERYTHING.keys()
+        for tool, args in WRITES.items():
+            if how == "argument":
+                answer = await gateway.call(tool, {**args, "dry_run": True})
+            else:
+                answer = await gateway.call(tool, args, preview=True)
+            if tool in PREVIEWED:
+                assert answer["status"] == "previewed", answer
+                assert {change["certainty"] for change in answer["diff"]} <= {"verified", "predicted", "unknown"}
+            elif tool == "plain_overreach":
+                assert answer["code"] == "egress_blocked"
+            else:
+                assert answer["code"] == "dry_run_unsupported"
+        assert acme.mutating() == []
+        for tool in PREVIEWED:
+            assert (await gateway.call(tool, WRITES[tool]))["status"] == "done"
+    assert len(acme.mutating()) == len(PREVIEWED)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.bodies import opened
 from gateway.ledger_line import Event
 from gateway.settle import Settlement, did_not_happen
 from tests.acme import Acme
-from tests.house import House, house, run
+from tests.house import House, house
 from tests.place import REFUND, Place
 from tests.scenarios.losing import lost
+
+pytestmark = pytest.mark.anyio
 
 HOUR = 3_600
 KEPT = 72
@@ -25,43 +29,35 @@ async def kept(gateway: House, action_id: str) -> tuple[bool, bool]:
     return asked is not None, told is not None
 
 
-def test_a_call_is_kept_for_as_long_as_is_said(place: Place, acme: Acme) -> None:
+async def test_a_call_is_kept_for_as_long_as_is_said(place: Place, acme: Acme) -> None:
     """I-13: until then what it said and was told, and from then on neither."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            done = await gateway.call("keyed_pay_back", REFUND)
-            gateway.clock.turn(KEPT * HOUR - 60)
-            await gateway.sweep()
-            assert await kept(gateway, done["action_id"]) == (True, True)
-            gateway.clock.turn(120)
-            await gateway.sweep()
-            assert await kept(gateway, done["action_id"]) == (False, False)
-
-    run(scenario)
+    async with house(place) as gateway:
+        done = await gateway.call("keyed_pay_back", REFUND)
+        gateway.clock.turn(KEPT * HOUR - 60)
+        await gateway.sweep()
+        assert await kept(gateway, done["action_id"]) == (True, True)
+        gateway.clock.turn(120)
+        await gateway.sweep()
+        assert await kept(gateway, done["action_id"]) == (False, False)
 
 
-def test_of_what_nobody_knows_it_is_kept_what_was_asked_until_somebody_does(place: Place, acme: Acme) -> None:
+async def test_of_what_nobody_knows_it_is_kept_what_was_asked_until_somebody_does(place: Place, acme: Acme) -> None:
     """I-13: who looks into the system of record after weeks has to know what for; once settled it is kept as any."""
+    async with house(place) as gateway:
+        id = (await lost(gateway, acme))["action_id"]
+        gateway.clock.turn(50 * KEPT * HOUR)
+        await gateway.sweep()
+        assert await kept(gateway, id) == (True, False)
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            id = (await lost(gateway, acme))["action_id"]
-            gateway.clock.turn(50 * KEPT * HOUR)
-            await gateway.sweep()
-            assert await kept(gateway, id) == (True, False)
-
-            row = await gateway.app.store.read(lambda tx: tx.actions.get(id))
-            assert row is not None
-            found_out = Settlement(
-                gateway.app.keyring, row, did_not_happen("It is not there."), keep_ms=KEPT * HOUR * 1_000
-            )
-            assert await gateway.app.store.write(lambda tx: found_out.record(tx, row.fence, Event.RECONCILE))
-            gateway.clock.turn(KEPT * HOUR - 60)
-            await gateway.sweep()
-            assert await kept(gateway, id) == (True, True)
-            gateway.clock.turn(120)
-            await gateway.sweep()
-            assert await kept(gateway, id) == (False, False)
-
-    run(scenario)
+        row = await gateway.app.store.read(lambda tx: tx.actions.get(id))
+        assert row is not None
+        found_out = Settlement(
+            gateway.app.keyring, row, did_not_happen("It is not there."), keep_ms=KEPT * HOUR * 1_000
+        )
+        assert await gateway.app.store.write(lambda tx: found_out.record(tx, row.fence, Event.RECONCILE))
+        gateway.clock.turn(KEPT * HOUR - 60)
+        await gateway.sweep()
+        assert await kept(gateway, id) == (True, True)
+        gateway.clock.turn(120)
+        await gateway.sweep()
+        assert await kept(gateway, id) == (False, False)

@@ -12,9 +12,11 @@ import pytest
 from gateway.outcome import State
 from tests.acme import Acme
 from tests.gate import Gate, gate, request
-from tests.house import house, run
+from tests.house import house
 from tests.place import REFUND, Place
 from tests.services import eventually
+
+pytestmark = pytest.mark.anyio
 
 
 def sent(gateway: Gate, tool: str, args: dict[str, object]) -> socket.socket:
@@ -70,36 +72,28 @@ def test_a_refusal_to_cancel_is_not_the_answer_that_was_lost(place: Place, acme:
 
 
 @pytest.mark.parametrize("turns", range(12))
-def test_whoever_leaves_does_not_stop_the_gateway(place: Place, acme: Acme, turns: int) -> None:
+async def test_whoever_leaves_does_not_stop_the_gateway(place: Place, acme: Acme, turns: int) -> None:
     """I-9: a caller cancelled at any point of its call leaves a gateway that answers everybody else."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            leaving = asyncio.create_task(gateway.call("plain_refund", REFUND))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            leaving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await leaving
-            told = await gateway.call("plain_refund", REFUND)
-            assert told["status"] in ("done", "replayed")
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        leaving = asyncio.create_task(gateway.call("plain_refund", REFUND))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await leaving
+        told = await gateway.call("plain_refund", REFUND)
+        assert told["status"] in ("done", "replayed")
+    assert len(acme.mutating()) == 1
 
 
-def test_a_refused_caller_who_leaves_does_not_stop_the_ledger(place: Place, acme: Acme) -> None:
+async def test_a_refused_caller_who_leaves_does_not_stop_the_ledger(place: Place, acme: Acme) -> None:
     """I-9, L-1: writes whose callers have gone are written, and the writer goes on."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            leaving = [asyncio.create_task(gateway.call("plain_refund", {"invoice": "no"})) for _ in range(20)]
-            for _ in range(4):
-                await asyncio.sleep(0)
-            for task in leaving:
-                task.cancel()
-            await asyncio.gather(*leaving, return_exceptions=True)
-            assert (await gateway.call("plain_refund", REFUND))["status"] == "done"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        leaving = [asyncio.create_task(gateway.call("plain_refund", {"invoice": "no"})) for _ in range(20)]
+        for _ in range(4):
+            await asyncio.sleep(0)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        assert (await gateway.call("plain_refund", REFUND))["status"] == "done"
+    assert len(acme.mutating()) == 1

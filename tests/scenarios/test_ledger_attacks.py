@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import shutil
@@ -20,8 +21,10 @@ from gateway.ledger_line import Event
 from gateway.setup import open_store
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
-from tests.house import house, run
+from tests.house import house
 from tests.place import Place
+
+pytestmark = pytest.mark.anyio
 
 Attack = Callable[[sqlite3.Connection], None]
 
@@ -35,7 +38,7 @@ def written(place: Place, acme: Acme) -> Place:
             for cents in range(1, 6):
                 await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
 
-    run(scenario)
+    asyncio.run(scenario())
     report = place.verify()
     assert (report.verdict, report.findings) == (Integrity.OK, [])
     assert report.lines > 10
@@ -188,7 +191,7 @@ def test_a_story_with_a_vote_for_what_was_spent_is_sound(written: Place) -> None
     assert (written.verify().verdict, written.verify().findings) == (Integrity.OK, [])
 
 
-def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Acme) -> None:
+async def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Acme) -> None:
     """S34, L-4: the whole file put back to an earlier day verifies by itself, and not beside the published notes."""
     older = place.folder / "older.db"
 
@@ -196,10 +199,10 @@ def test_an_older_database_is_found_by_what_was_published(place: Place, acme: Ac
         async with house(place) as gateway:
             await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
 
-    run(lambda: one_day(1))
+    await one_day(1)
     notes_then = shutil.copy(place.home.checkpoints, place.folder / "notes-then")
     _snapshot(place.home.database, older)
-    run(lambda: one_day(2))
+    await one_day(2)
     for leftover in place.home.data.glob("holdgate.db-*"):
         leftover.unlink()
     shutil.copy(older, place.home.database)
@@ -218,23 +221,19 @@ def test_a_note_of_somebody_elses_is_no_anchor(written: Place) -> None:
     assert written.verify().verdict == Integrity.TAMPERED
 
 
-def test_what_somebody_else_made_the_end_is_not_signed(place: Place, acme: Acme) -> None:
+async def test_what_somebody_else_made_the_end_is_not_signed(place: Place, acme: Acme) -> None:
     """L-4: a running gateway vouches for no head that it did not seal, by a line upon it or by a checkpoint."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            for cents in range(1, 6):
-                await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
-            published = place.home.checkpoints.read_text() if place.home.checkpoints.exists() else ""
-            attack(place, cut_and_move_the_head)
-            gateway.clock.turn(120)
-            with pytest.raises(LedgerUnavailable, match="changed from outside"):
-                await gateway.sweep()
-            refused = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 9}, delivered=False)
-            assert refused["code"] == "ledger_unavailable"
-        assert (place.home.checkpoints.read_text() if place.home.checkpoints.exists() else "") == published
-
-    run(scenario)
+    async with house(place) as gateway:
+        for cents in range(1, 6):
+            await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": cents})
+        published = place.home.checkpoints.read_text() if place.home.checkpoints.exists() else ""
+        attack(place, cut_and_move_the_head)
+        gateway.clock.turn(120)
+        with pytest.raises(LedgerUnavailable, match="changed from outside"):
+            await gateway.sweep()
+        refused = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 9}, delivered=False)
+        assert refused["code"] == "ledger_unavailable"
+    assert (place.home.checkpoints.read_text() if place.home.checkpoints.exists() else "") == published
     assert len(acme.mutating()) == 5
 
 
@@ -271,17 +270,13 @@ def cut_the_last(file: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize("how", [forge_one, cut_the_last])
-def test_the_gateway_seals_nothing_that_it_did_not_write(place: Place, acme: Acme, how: Attack) -> None:
+async def test_the_gateway_seals_nothing_that_it_did_not_write(place: Place, acme: Acme, how: Attack) -> None:
     """L-1, L-4, S34: a head that was moved by somebody else is never built upon, so nothing goes out, and it shows."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 1})
-            attack(place, how)
-            told = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 2})
-            assert (told["status"], told["code"]) == ("failed", "ledger_unavailable")
-
-    run(scenario)
+    async with house(place) as gateway:
+        await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 1})
+        attack(place, how)
+        told = await gateway.call("plain_refund", {"invoice": "inv_1001", "cents": 2})
+        assert (told["status"], told["code"]) == ("failed", "ledger_unavailable")
     assert len(acme.mutating()) == 1
     assert place.verify().verdict == Integrity.TAMPERED
 

@@ -7,89 +7,75 @@ from pathlib import Path
 import pytest
 
 from tests.acme import Acme
-from tests.house import house, run
+from tests.house import house
 from tests.place import REFUND, ROOT, Place
 from tests.scenarios.losing import TASK, effects, lost
 
+pytestmark = pytest.mark.anyio
+
 
 @pytest.mark.parametrize("fault", ["drop_after", None])
-def test_a_new_connection_finds_what_the_old_one_lost(place: Place, acme: Acme, fault: str | None) -> None:
+async def test_a_new_connection_finds_what_the_old_one_lost(place: Place, acme: Acme, fault: str | None) -> None:
     """I-15, F-8: on a pipe a lost answer comes with a new process and a new session, and is found all the same."""
     if fault:
         acme.fault(fault, method="POST")
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            first = await gateway.call("plain_refund", REFUND, delivered=False, session="ssn_" + "1" * 32)
-        async with house(place) as gateway:
-            again = await gateway.call("plain_refund", REFUND, session="ssn_" + "2" * 32)
-            assert again["action_id"] == first["action_id"]
-            assert again["status"] == ("unknown" if fault else "replayed")
-            third = await gateway.call("plain_refund", REFUND, session="ssn_" + "2" * 32)
-            assert third["action_id"] == first["action_id"]
-        assert effects(acme) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        first = await gateway.call("plain_refund", REFUND, delivered=False, session="ssn_" + "1" * 32)
+    async with house(place) as gateway:
+        again = await gateway.call("plain_refund", REFUND, session="ssn_" + "2" * 32)
+        assert again["action_id"] == first["action_id"]
+        assert again["status"] == ("unknown" if fault else "replayed")
+        third = await gateway.call("plain_refund", REFUND, session="ssn_" + "2" * 32)
+        assert third["action_id"] == first["action_id"]
+    assert effects(acme) == 1
 
 
 @pytest.mark.parametrize("task", [None, TASK])
 @pytest.mark.parametrize("fault", ["drop_after", None])
-def test_a_new_release_of_a_tool_does_not_forget_what_was_lost(
+async def test_a_new_release_of_a_tool_does_not_forget_what_was_lost(
     place: Place, acme: Acme, task: str | None, fault: str | None
 ) -> None:
     """I-15, F-8: an upgrade that rewords a tool changes its schema, and not whether its last call was answered."""
     if fault:
         acme.fault(fault, method="POST")
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            first = await gateway.call("plain_refund", REFUND, delivered=False, header_task=task)
-        _reword(place)
-        async with house(place) as gateway:
-            again = await gateway.call("plain_refund", REFUND, header_task=task)
-            assert again["action_id"] == first["action_id"]
-            assert again["status"] == ("unknown" if fault else "replayed")
-        assert effects(acme) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        first = await gateway.call("plain_refund", REFUND, delivered=False, header_task=task)
+    _reword(place)
+    async with house(place) as gateway:
+        again = await gateway.call("plain_refund", REFUND, header_task=task)
+        assert again["action_id"] == first["action_id"]
+        assert again["status"] == ("unknown" if fault else "replayed")
+    assert effects(acme) == 1
 
 
-def test_a_new_key_is_no_way_around_a_doubt(place: Place, acme: Acme) -> None:
+async def test_a_new_key_is_no_way_around_a_doubt(place: Place, acme: Acme) -> None:
     """I-12: while nobody knows whether it happened, the same call is refused under any key and in any task."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            first = await lost(gateway, acme)
-            before = len(acme.mutating())
-            for again in (
-                await gateway.call("keyed_pay_back", {**REFUND, "idempotency_key": "another-key-of-the-model"}),
-                await gateway.call("keyed_pay_back", REFUND, header_task="another-task-of-the-host"),
-            ):
-                assert (again["code"], again["action_id"]) == ("outcome_unknown", first["action_id"])
-            assert len(acme.mutating()) == before
-        assert effects(acme) == 1
-
-    run(scenario)
+    async with house(place) as gateway:
+        first = await lost(gateway, acme)
+        before = len(acme.mutating())
+        for again in (
+            await gateway.call("keyed_pay_back", {**REFUND, "idempotency_key": "another-key-of-the-model"}),
+            await gateway.call("keyed_pay_back", REFUND, header_task="another-task-of-the-host"),
+        ):
+            assert (again["code"], again["action_id"]) == ("outcome_unknown", first["action_id"])
+        assert len(acme.mutating()) == before
+    assert effects(acme) == 1
 
 
 @pytest.mark.parametrize("hours", [1, 80])
-def test_an_answer_that_no_longer_stands_is_no_way_around_a_doubt(place: Place, acme: Acme, hours: int) -> None:
+async def test_an_answer_that_no_longer_stands_is_no_way_around_a_doubt(place: Place, acme: Acme, hours: int) -> None:
     """I-12: done long ago, then once more on purpose, which nobody knows of: the same call by itself is not a third."""
-
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            assert (await gateway.call("plain_refund", REFUND, header_task=TASK))["status"] == "done"
-            gateway.clock.turn(hours * 3_600)
-            await gateway.sweep()
-            acme.fault("drop_after", method="POST")
-            once_more = {**REFUND, "idempotency_key": "once-more-on-purpose"}
-            doubted = await gateway.call("plain_refund", once_more, header_task=TASK)
-            assert doubted["status"] == "unknown"
-            again = await gateway.call("plain_refund", REFUND, header_task=TASK)
-            assert (again["code"], again["action_id"]) == ("outcome_unknown", doubted["action_id"])
-        assert effects(acme) == 2
-
-    run(scenario)
+    async with house(place) as gateway:
+        assert (await gateway.call("plain_refund", REFUND, header_task=TASK))["status"] == "done"
+        gateway.clock.turn(hours * 3_600)
+        await gateway.sweep()
+        acme.fault("drop_after", method="POST")
+        once_more = {**REFUND, "idempotency_key": "once-more-on-purpose"}
+        doubted = await gateway.call("plain_refund", once_more, header_task=TASK)
+        assert doubted["status"] == "unknown"
+        again = await gateway.call("plain_refund", REFUND, header_task=TASK)
+        assert (again["code"], again["action_id"]) == ("outcome_unknown", doubted["action_id"])
+    assert effects(acme) == 2
 
 
 def _reword(place: Place) -> None:

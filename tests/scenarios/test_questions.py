@@ -16,17 +16,18 @@ from gateway.connector import Askable, Connector, Nothing, Output, Risk, Upstrea
 from gateway.errors import StartupError
 from tests.acme import API_KEY, Acme
 from tests.gate import gate, request
-from tests.house import house, run
+from tests.house import house
 from tests.place import ROOT, Place
 from tests.scenarios.asking import ANSWERED, asked, granting, put, told
 from tests.sdk import ERAS, sdk_client
+
+pytestmark = pytest.mark.anyio
 
 
 class Done(Output):
     """That is all."""
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_one_tool_asks_clients_of_both_eras(asking: Place, acme: Acme, era: str) -> None:
     """Q-3: over a session the gateway asks; in the modern era the client calls again. The tool cannot tell."""
@@ -91,21 +92,19 @@ def test_a_write_that_would_ask_is_refused_at_load() -> None:
     assert shop.read()(pay).asks
 
 
-def test_a_write_that_asks_all_the_same_is_told_off_and_its_effect_is_told_truly(asking: Place, acme: Acme) -> None:
+async def test_a_write_that_asks_all_the_same_is_refused_and_its_effect_is_told_truly(
+    asking: Place, acme: Acme
+) -> None:
     """Q-2: no question leaves a write, whether anything was sent or not; what was done is done, once."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            before = await put(gateway, "ask_before_paying", {"invoice": "inv_1001"})
-            assert (before.status, before.code, dict(before.asks)) == ("failed", "question_refused", {})
-            assert acme.mutating() == []
-            after = await put(gateway, "ask_after_paying", {"invoice": "inv_1001"})
-            assert (after.status, after.code, dict(after.asks)) == ("done", "question_refused", {})
-            again = await put(gateway, "ask_after_paying", {"invoice": "inv_1001"})
-            assert again.status == "replayed"
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    async with house(asking) as gateway:
+        before = await put(gateway, "ask_before_paying", {"invoice": "inv_1001"})
+        assert (before.status, before.code, dict(before.asks)) == ("failed", "question_refused", {})
+        assert acme.mutating() == []
+        after = await put(gateway, "ask_after_paying", {"invoice": "inv_1001"})
+        assert (after.status, after.code, dict(after.asks)) == ("done", "question_refused", {})
+        again = await put(gateway, "ask_after_paying", {"invoice": "inv_1001"})
+        assert again.status == "replayed"
+    assert len(acme.mutating()) == 1
 
 
 def test_a_client_is_asked_only_what_it_has_declared(asking: Place) -> None:
@@ -121,7 +120,6 @@ def test_a_client_is_asked_only_what_it_has_declared(asking: Place) -> None:
     assert {(line["status"], line["code"]) for line in ends} == {("failed", "cannot_ask")}
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_over_a_pipe_the_client_can_be_asked_too(asking: Place, era: str) -> None:
     """Q-3: a stdio client of either era, without any setting."""
@@ -136,7 +134,6 @@ async def test_over_a_pipe_the_client_can_be_asked_too(asking: Place, era: str) 
     assert (answer["status"], answer["data"]["id"]) == ("done", "inv_1001")
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("sessions", [True, False])
 async def test_where_nobody_can_be_asked_the_call_says_so(asking: Place, sessions: bool) -> None:
     """Q-6: a handshake client that declared nothing, or that has no session, gets an envelope and no hanging call."""
@@ -153,34 +150,26 @@ async def test_where_nobody_can_be_asked_the_call_says_so(asking: Place, session
     assert (result.structured_content["status"], result.structured_content["code"]) == ("failed", "cannot_ask")
 
 
-def test_a_tool_that_goes_on_asking_comes_to_an_end(asking: Place) -> None:
+async def test_a_tool_that_goes_on_asking_comes_to_an_end(asking: Place) -> None:
     """Q-6, T-4: after eight times the call fails."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            outcome, rounds = await put(gateway, "ask_endless"), 0
-            while outcome.asks:
-                rounds += 1
-                answers = dict.fromkeys(outcome.asks, ANSWERED["which"])
-                outcome = await put(gateway, "ask_endless", after=outcome.action_id, answers=answers)
-            assert (rounds, outcome.status, outcome.code) == (8, "failed", "question_refused")
-
-    run(scenario)
+    async with house(asking) as gateway:
+        outcome, rounds = await put(gateway, "ask_endless"), 0
+        while outcome.asks:
+            rounds += 1
+            answers = dict.fromkeys(outcome.asks, ANSWERED["which"])
+            outcome = await put(gateway, "ask_endless", after=outcome.action_id, answers=answers)
+        assert (rounds, outcome.status, outcome.code) == (8, "failed", "question_refused")
 
 
-def test_a_question_that_the_connector_swallows_is_asked_all_the_same(asking: Place) -> None:
+async def test_a_question_that_the_connector_swallows_is_asked_all_the_same(asking: Place) -> None:
     """Q-3: what it went on to answer without one is not handed over."""
-
-    async def scenario() -> None:
-        async with house(asking) as gateway:
-            outcome = await put(gateway, "ask_deaf")
-            assert (outcome.status, outcome.data) == ("asked", None)
-            assert (await put(gateway, "ask_deaf", after=outcome.action_id, answers=ANSWERED)).data == {
-                "id": "",
-                "said": "Answered.",
-            }
-
-    run(scenario)
+    async with house(asking) as gateway:
+        outcome = await put(gateway, "ask_deaf")
+        assert (outcome.status, outcome.data) == ("asked", None)
+        assert (await put(gateway, "ask_deaf", after=outcome.action_id, answers=ANSWERED)).data == {
+            "id": "",
+            "said": "Answered.",
+        }
 
 
 def test_a_question_is_cleaned_as_an_answer_is(asking: Place) -> None:

@@ -22,9 +22,11 @@ from gateway.testing.secrecy import disguises
 from tests.acme import API_KEY, Acme
 from tests.canaries import KEY, PHONE, REASON
 from tests.gate import Gate
-from tests.house import House, house, run
+from tests.house import House, house
 from tests.place import Place, held
 from tests.testing.library import CREDENTIAL, Library, Which
+
+pytestmark = pytest.mark.anyio
 
 archive = Connector("archive", base_url="https://library.example", credential=CREDENTIAL)
 
@@ -72,7 +74,7 @@ def test_the_search_would_find_it(tmp_path: Path) -> None:
     assert urllib.parse.quote(API_KEY, safe="") in disguises(API_KEY)
 
 
-def test_no_credential_and_no_argument_is_left_anywhere(
+async def test_no_credential_and_no_argument_is_left_anywhere(
     place: Place, acme: Acme, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """V-6, C-6, L-5: after echoes, errors, holds and previews: no canary in database, WAL, notes, logs, spans, answers.
@@ -83,14 +85,11 @@ def test_no_credential_and_no_argument_is_left_anywhere(
     place.write_policy(held("crm_update_customer"))
     answers: list[str] = []
 
-    async def scenario() -> None:
-        async with house(place) as gateway:
-            answers.extend(await _every_kind_of_day(gateway, acme))
-            searched = left_behind(place)  # while it runs, so that the WAL is there
-            assert any(name.endswith("-wal") for name in searched)
-            _search(searched, [*disguises(API_KEY), PHONE, REASON, KEY])
-
-    run(scenario)
+    async with house(place) as gateway:
+        answers.extend(await _every_kind_of_day(gateway, acme))
+        searched = left_behind(place)  # while it runs, so that the WAL is there
+        assert any(name.endswith("-wal") for name in searched)
+        _search(searched, [*disguises(API_KEY), PHONE, REASON, KEY])
     assert len(spans.get_finished_spans()) > 10
     told = {
         "spans": "".join(span.to_json() for span in spans.get_finished_spans()).encode(),
@@ -113,7 +112,6 @@ def test_a_process_logs_no_secret(running: Gate, acme: Acme) -> None:
     assert b"upstream_echoed_credential" in running.log.read_bytes()
 
 
-@pytest.mark.anyio
 async def test_an_answer_of_the_wrong_shape_is_not_quoted_in_the_log() -> None:
     """L-5: what a record holds is nobody's who reads the log, also where it is not what the connector expects."""
     async with Harness(archive, upstream=Library()) as gate:

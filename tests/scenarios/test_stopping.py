@@ -12,8 +12,10 @@ import pytest
 from gateway.model import HoldState
 from tests.acme import Acme
 from tests.gate import Gate, gate, message
-from tests.house import Clock, House, run
+from tests.house import Clock, House
 from tests.place import Place, held
+
+pytestmark = pytest.mark.anyio
 
 
 def legacy(gateway: Gate, http: httpx.Client) -> tuple[str, dict[str, str], bytes]:
@@ -52,26 +54,22 @@ def test_who_waits_for_news_does_not_hold_up_a_stop(place: Place, waiting: objec
         assert "without completing" not in gateway.log.read_text()
 
 
-def test_a_gateway_that_stops_begins_nothing_new(place: Place, acme: Acme) -> None:
+async def test_a_gateway_that_stops_begins_nothing_new(place: Place, acme: Acme) -> None:
     """I-9: what is approved while it waits for a call is left to the next start: it would be cut off in the middle."""
     place.write_policy(held("looked_pay_out"))
     refund = {"invoice": "inv_1001", "cents": 500}
-
-    async def scenario() -> None:
-        gateway = House(place, Clock())
-        await gateway.app.start()
-        asked = await gateway.call("looked_pay_out", refund)
-        acme.fault("wait_for_release", "before", method="POST")
-        pending = asyncio.create_task(gateway.call("plain_refund", refund))
-        await asyncio.to_thread(acme.wait_for_parked)
-        stopping = asyncio.create_task(gateway.app.stop())
-        await gateway.vote(asked["action_id"], "fay")
-        done, _ = await asyncio.wait({stopping}, timeout=1)
-        assert not done, "it waits for the call"
-        acme.release()
-        assert (await pending)["status"] == "done"
-        await stopping
-        assert place.hold(asked["action_id"]).state is HoldState.APPROVED
-        assert len(acme.mutating()) == 1
-
-    run(scenario)
+    gateway = House(place, Clock())
+    await gateway.app.start()
+    asked = await gateway.call("looked_pay_out", refund)
+    acme.fault("wait_for_release", "before", method="POST")
+    pending = asyncio.create_task(gateway.call("plain_refund", refund))
+    await asyncio.to_thread(acme.wait_for_parked)
+    stopping = asyncio.create_task(gateway.app.stop())
+    await gateway.vote(asked["action_id"], "fay")
+    done, _ = await asyncio.wait({stopping}, timeout=1)
+    assert not done, "it waits for the call"
+    acme.release()
+    assert (await pending)["status"] == "done"
+    await stopping
+    assert place.hold(asked["action_id"]).state is HoldState.APPROVED
+    assert len(acme.mutating()) == 1
