@@ -259,7 +259,6 @@ class Admission:
             action_id=action.id,
             tool=action.tool.name,
             mode=mode,
-            reads_only=mode is Mode.PREVIEW or not action.tool.writes,
             credential=action.tool.connector.credential,
             upstream_key=self._keyring.upstream_key(action.id),
             fence=fence,

@@ -22,7 +22,6 @@ class Permit:
     action_id: str
     tool: str
     mode: Mode
-    reads_only: bool
     credential: str | None
     """A reference, never a value."""
     upstream_key: str

@@ -68,7 +68,6 @@ class Doorway:
             "action_id": "act_" + "0" * 32,
             "tool": tool.name,
             "mode": Mode.RUN,
-            "reads_only": not tool.writes,
             "credential": self.connector.credential,
             "upstream_key": "key-of-this-action",
             "fence": 1,

@@ -124,7 +124,7 @@ class _Passage:
         self._permit = permit
         self._deadline = deadline
         self._writes = writes
-        self._reads_only = permit.reads_only or permit.mode is Mode.PREVIEW or not tool.writes
+        self._reads_only = permit.mode is Mode.PREVIEW or not tool.writes
 
     async def ask(
         self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -20,11 +19,10 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("verb", ["post", "put", "patch", "delete"])
-@pytest.mark.parametrize("changed", [{"mode": Mode.PREVIEW, "reads_only": True}, {"reads_only": True}])
-async def test_a_preview_and_a_lookup_cannot_write(verb: str, changed: dict[str, Any]) -> None:
+async def test_a_preview_and_a_lookup_cannot_write(verb: str) -> None:
     """D-3, V-8: refused before a credential is asked for or a connection is made."""
     async with wire() as upstream, doorway(upstream.port) as at:
-        mine = at.write(**changed)
+        mine = at.write(mode=Mode.PREVIEW)
         error = await failure(getattr(mine, verb)("/orders"))
         assert (error.code, error.effect, error.sent) == ("egress_blocked", "none", False)
         assert (upstream.connections, at.vault.reads, mine.wrote) == (0, 0, False)
@@ -56,17 +54,10 @@ async def test_what_an_ended_action_left_behind_borrows_no_credential() -> None:
         assert (upstream.connections, late.wrote) == (0, False)
 
 
-async def test_a_preview_permit_reads_only_even_when_it_does_not_say_so() -> None:
-    """D-3: a preview's mode alone is enough."""
-    async with wire() as upstream, doorway(upstream.port) as at:
-        await failure(at.write(mode=Mode.PREVIEW, reads_only=False).post("/orders"))
-        assert upstream.connections == 0
-
-
 async def test_a_read_tool_cannot_write() -> None:
-    """D-3: nor can a tool that was declared as a read, whatever its permit says."""
+    """D-3: nor can a tool that was declared as a read, in whatever mode."""
     async with wire() as upstream, doorway(upstream.port) as at:
-        await failure(at.read(reads_only=False).post("/orders"))
+        await failure(at.read().post("/orders"))
         assert upstream.connections == 0
 
 

@@ -18,7 +18,7 @@ async def test_a_file_comes_as_it_is_through_the_same_door() -> None:
     png = b"\x89PNG\r\n\x1a\n\x00\xff"
     async with wire(reply(200, png)) as upstream, doorway(upstream.port) as at:
         assert await at.read().download("/scans/1", {"page": 2}) == png
-        assert await at.write(mode=Mode.PREVIEW, reads_only=True).download("/scans/1") == png
+        assert await at.write(mode=Mode.PREVIEW).download("/scans/1") == png
         asked = upstream.arrivals[0]
         assert (asked.method, asked.target, asked.headers["accept"]) == ("GET", "/v1/scans/1?page=2", "*/*")
         assert asked.headers["authorization"] == f"Bearer {CANARY}"

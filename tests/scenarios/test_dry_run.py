@@ -8,7 +8,7 @@ import pytest
 
 from tests.acme import Acme
 from tests.house import house
-from tests.place import EVERYTHING, REFUND, Place
+from tests.place import EVERYTHING, REFUND, Place, policy
 
 pytestmark = pytest.mark.anyio
 
@@ -47,3 +47,20 @@ async def test_a_dry_run_of_no_write_arrives(place: Place, acme: Acme, how: str)
         for tool in PREVIEWED:
             assert (await gateway.call(tool, WRITES[tool]))["status"] == "done"
     assert len(acme.mutating()) == len(PREVIEWED)
+
+
+async def test_a_dry_run_costs_no_budget_and_asks_nobody(place: Place, acme: Acme) -> None:
+    """D-4: one that could not be paid, or that a human would be asked for, is shown; and it stands on the ledger."""
+    budget = {"sum": "cents", "per": "principal", "window": "1h", "at_most": 500}
+    tools = {"plain_refund": {"budget": budget}, "billing_refund": "hold"}
+    place.write_policy(policy(tools, approval={"from": ["finance"], "count": 1}))
+    async with house(place) as gateway:
+        for tool in ("plain_refund", "plain_refund", "billing_refund"):
+            answer = await gateway.call(tool, {**WRITES[tool], "dry_run": True})
+            assert answer["status"] == "previewed", answer
+            (line,) = await gateway.ledger(event="PREVIEW", action_id=answer["action_id"])
+            assert (line["tool"], line["principal"]) == (tool, "bot")
+        assert (await gateway.call("plain_refund", REFUND))["status"] == "done", "its budget was still whole"
+        assert (await gateway.call("plain_refund", {**REFUND, "dry_run": True}))["status"] == "previewed"
+        assert await gateway.app.store.read(lambda tx: tx.holds.all("default")) == []
+    assert len(acme.mutating()) == 1

@@ -54,11 +54,14 @@ async def test_a_new_key_is_no_way_around_a_doubt(place: Place, acme: Acme) -> N
         first = await lost(gateway, acme)
         before = len(acme.mutating())
         for again in (
+            await gateway.call("keyed_pay_back", REFUND),
             await gateway.call("keyed_pay_back", {**REFUND, "idempotency_key": "another-key-of-the-model"}),
             await gateway.call("keyed_pay_back", REFUND, header_task="another-task-of-the-host"),
         ):
             assert (again["code"], again["action_id"]) == ("outcome_unknown", first["action_id"])
         assert len(acme.mutating()) == before
+        refused = await gateway.ledger(event="REFUSED")
+        assert [line["original"] for line in refused] == [first["action_id"]] * 3
     assert effects(acme) == 1
 
 

@@ -152,7 +152,18 @@ async def test_a_repeat_waits_for_the_first_one(place: Place, acme: Acme) -> Non
         acme.release()
         assert (await first)["status"] == "done"
         assert (await second)["status"] == "replayed"
+        assert await gateway.ledger(event="REPLAY") == [], "there was no answer yet that could be given again"
     assert len(acme.mutating()) == 1
+
+
+async def test_an_answer_that_is_given_again_stands_on_the_ledger(place: Place) -> None:
+    """L-2: whose answer it was, and who asked for it again."""
+    async with house(place) as gateway:
+        first = await gateway.call("plain_refund", REFUND)
+        assert (await gateway.call("plain_refund", REFUND))["status"] == "replayed"
+        (line,) = await gateway.ledger(event="REPLAY")
+        assert (line["original"], line["tool"], line["principal"]) == (first["action_id"], "plain_refund", "bot")
+        assert line["action"] != first["action_id"]
 
 
 async def test_a_new_write_costs_the_same_after_thousands(place: Place) -> None:

@@ -80,7 +80,6 @@ def permit() -> Callable[[str | None], Permit]:
             action_id="act_" + "0" * 32,
             tool="billing_refund",
             mode=Mode.RUN,
-            reads_only=False,
             credential=credential,
             upstream_key="key",
             fence=1,
