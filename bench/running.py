@@ -11,12 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 
 from bench.load import Case, Figures, drive
 
 _TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Round(NamedTuple):
+    """One round of one server."""
+
+    figures: Figures
+    cpu: float
+    """Seconds of a call, of user and of system."""
 
 
 @dataclass
@@ -27,7 +36,7 @@ class System:
     port: int
     token: str | None
     pid: int
-    rounds: dict[tuple[str, int], list[tuple[Figures, float]]] = field(default_factory=dict)
+    rounds: dict[tuple[str, int], list[Round]] = field(default_factory=dict)
 
     def cpu_seconds(self) -> float:
         """User and system time of the process so far."""
@@ -40,7 +49,7 @@ class System:
         figures = uvloop.run(drive(self.port, self.token, case, numbers, count, width))
         spent = (self.cpu_seconds() - before) / count
         if counts:
-            self.rounds.setdefault((case.name, width), []).append((figures, spent))
+            self.rounds.setdefault((case.name, width), []).append(Round(figures, spent))
 
     def resident_mib(self) -> float:
         """Resident memory now."""
