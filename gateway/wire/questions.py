@@ -1,7 +1,7 @@
 """Questions of a tool to its caller's client, in the two ways that MCP has (semantics.md Q-3).
 
 In the handshake era the gateway asks over the session, and makes the call again with the answers. In the modern era
-the result of the call is the question: the client makes the call again. Either way the second call goes the whole road.
+the result of the call is the question: the client makes the call again. Either way the second call is a whole one.
 """
 
 from __future__ import annotations

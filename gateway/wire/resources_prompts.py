@@ -1,4 +1,4 @@
-"""Resources, prompts and completions: the road that tools go, decided and recorded like theirs.
+"""Resources, prompts and completions: they go the way of tools, decided and recorded like them.
 
 What a caller may not see is not listed, and asking for it is answered like asking for what there is not (T-5, A-7).
 """
@@ -45,8 +45,8 @@ class Completing(Protocol):
         ...
 
 
-class Road(Protocol):
-    """How a request is carried through the house."""
+class Carrier(Protocol):
+    """What carries a request to the gateway, as one does that calls a tool."""
 
     def principal(self, ctx: Context) -> Principal:
         """Who asks."""
@@ -64,9 +64,9 @@ class Road(Protocol):
 class ResourcesAndPrompts:
     """The handlers of what is not a tool."""
 
-    def __init__(self, gateway: Completing, road: Road) -> None:
+    def __init__(self, gateway: Completing, carrier: Carrier) -> None:
         self._gateway = gateway
-        self._road = road
+        self._carrier = carrier
 
     def serve(self, server: Server[Any], surfaces: frozenset[Surface]) -> None:
         """Register those that there is something for."""
@@ -80,7 +80,7 @@ class ResourcesAndPrompts:
     async def read(self, ctx: Context, params: ReadResourceRequestParams) -> dict[str, Any]:
         """One resource."""
         try:
-            outcome = await self._road.carry(ctx, Surface.RESOURCE, params.uri, {})
+            outcome = await self._carrier.carry(ctx, Surface.RESOURCE, params.uri, {})
         except UnknownTool as unknown:
             code = INVALID_PARAMS if modern(ctx) else NOT_FOUND
             raise MCPError(code, unknown.message, {"uri": params.uri}) from None
@@ -89,7 +89,7 @@ class ResourcesAndPrompts:
     async def get(self, ctx: Context, params: GetPromptRequestParams) -> dict[str, Any]:
         """One prompt."""
         try:
-            outcome = await self._road.carry(ctx, Surface.PROMPT, params.name, params.arguments or {})
+            outcome = await self._carrier.carry(ctx, Surface.PROMPT, params.name, params.arguments or {})
         except UnknownTool as unknown:
             raise MCPError(INVALID_PARAMS, unknown.message) from None
         return input_required(outcome) if outcome.asks else prompt_result(_done(outcome))
@@ -101,7 +101,7 @@ class ResourcesAndPrompts:
         name = ref.name if isinstance(ref, PromptReference) else ref.uri
         begun = argument.value[:_MAX_BEGUN]
         try:
-            found = self._gateway.complete(self._road.principal(ctx), surface, name, argument.name, begun)
+            found = self._gateway.complete(self._carrier.principal(ctx), surface, name, argument.name, begun)
         except UnknownTool as unknown:
             raise MCPError(INVALID_PARAMS, unknown.message) from None
         except Refusal as refusal:

@@ -43,7 +43,7 @@ def write_policies(place: Place) -> None:
 
 
 @dataclass(frozen=True)
-class House:
+class Serving:
     """A running gateway, and the agents' keys."""
 
     gate: Gate
@@ -51,7 +51,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, shared_acme: Acme) -> Iterator[House]:
+def serving(tmp_path_factory: pytest.TempPathFactory, shared_acme: Acme) -> Iterator[Serving]:
     """The gateway that every client of the module meets."""
     shared_acme.start_over()
     place = Place(tmp_path_factory.mktemp("clients") / "place", shared_acme.url)
@@ -63,7 +63,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, shared_acme: Acme) -> Iterat
         keep_key(home, name, admit(store, who, by="test"))
     store.close()
     with gate(place) as started:
-        yield House(started, {name: (home.keys / f"{name}.key").read_text().strip() for name in AGENTS})
+        yield Serving(started, {name: (home.keys / f"{name}.key").read_text().strip() for name in AGENTS})
 
 
 CENTS = {client: 101 + number for number, client in enumerate(CLIENTS)}
@@ -78,7 +78,7 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def played(house: House, client: str) -> Played:
+def played(serving: Serving, client: str) -> Played:
     """What that client made of the story, played once."""
     story = [step for step in steps(CENTS[client]) if client != "inspector" or step["name"] in SHORT]
-    return CLIENTS[client](house.gate.url, house.keys[client], story)
+    return CLIENTS[client](serving.gate.url, serving.keys[client], story)

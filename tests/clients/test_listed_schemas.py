@@ -13,7 +13,7 @@ from mcp import MCPError
 
 from gateway.tools.own_tools import PUBLISHED
 from gateway.wire.pages import MAX_PAGE_BYTES, page, paged
-from tests.clients.conftest import House
+from tests.clients.conftest import Serving
 from tests.clients.players import CLIENTS, STATELESS
 from tests.clients.story import Tool
 
@@ -25,10 +25,10 @@ Node = dict[str, Any]
 
 
 @pytest.fixture(scope="module", params=["support", "shelf"])
-def tools(request: pytest.FixtureRequest, house: House) -> list[Tool]:
+def tools(request: pytest.FixtureRequest, serving: Serving) -> list[Tool]:
     """What two agents are offered: Acme's tools and the gateway's own; a thousand of one kind, of which a few."""
     agent = "inspector" if request.param == "support" else "crowd"
-    listed = CLIENTS[f"python-{STATELESS}"](house.gate.url, house.keys[agent], []).tools
+    listed = CLIENTS[f"python-{STATELESS}"](serving.gate.url, serving.keys[agent], []).tools
     return [*listed.values()][:40]
 
 

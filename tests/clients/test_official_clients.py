@@ -14,7 +14,7 @@ import pytest
 from gateway.content import MAX_CONTENT_BYTES
 from gateway.tools.own_tools import PUBLISHED
 from tests.acme import Acme
-from tests.clients.conftest import CENTS, House
+from tests.clients.conftest import CENTS, Serving
 from tests.clients.many_tools import COUNT
 from tests.clients.players import CLIENTS, inspected
 from tests.clients.story import ERRORS, SHORT, STATUSES, Played
@@ -78,14 +78,14 @@ def test_each_client_changed_the_record_once(played: Played, client: str, shared
     assert [e for e in shared_acme.mutating() if "inv_1002" in e["path"] or "inv_1003" in e["path"]] == []
 
 
-def test_the_largest_answer_reaches_every_client(house: House, client: str) -> None:
+def test_the_largest_answer_reaches_every_client(serving: Serving, client: str) -> None:
     """T-2: Python's client gives up on a message of 1 MiB, so what is larger fails at the gateway, in words."""
     largest = MAX_CONTENT_BYTES // 4 * 3
     story = [
         {"name": name, "tool": "gallery_show", "arguments": {"size": size}}
         for name, size in (("fits", largest), ("too-large", largest + 3))
     ]
-    handed = CLIENTS[client](house.gate.url, house.keys[client], story).handed
+    handed = CLIENTS[client](serving.gate.url, serving.keys[client], story).handed
     assert (handed["fits"].structured or {})["status"] == "done"
     assert handed["fits"].beside == 1
     assert (handed["too-large"].structured or {})["code"] == "answer_too_large"
@@ -93,18 +93,18 @@ def test_the_largest_answer_reaches_every_client(house: House, client: str) -> N
 
 @pytest.mark.parametrize("name", [name for name in CLIENTS if name != "inspector"])
 @pytest.mark.parametrize(("agent", "count"), [("single", 1), ("crowd", COUNT)])
-def test_a_list_of_one_tool_and_of_a_thousand_arrives_whole(house: House, name: str, agent: str, count: int) -> None:
+def test_a_list_of_one_or_a_thousand_tools_arrives_whole(serving: Serving, name: str, agent: str, count: int) -> None:
     """Rule 2: no client gives up on a long list, though one message of it may not pass 1 MiB in Python's."""
-    listed = CLIENTS[name](house.gate.url, house.keys[agent], []).tools
+    listed = CLIENTS[name](serving.gate.url, serving.keys[agent], []).tools
     assert len(listed) == count + len(PUBLISHED)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 @pytest.mark.parametrize(("agent", "count"), [("single", 1), ("crowd", COUNT), ("inspector", None)])
 def test_the_inspector_finds_no_schema_that_is_not_portable(
-    house: House, era: str, agent: str, count: int | None
+    serving: Serving, era: str, agent: str, count: int | None
 ) -> None:
     """Rules 3 to 5: the inspector's own portability check has nothing to say, in either era."""
-    said = inspected(house.gate.url, house.keys[agent], "--method", "tools/list", "--strict", era=era)
+    said = inspected(serving.gate.url, serving.keys[agent], "--method", "tools/list", "--strict", era=era)
     assert "schemaFindings" not in said
     assert count is None or len(said["result"]["tools"]) == count + len(PUBLISHED)

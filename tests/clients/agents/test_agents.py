@@ -18,7 +18,7 @@ from tests.acme import Acme, acme, shared_acme
 from tests.clients import many_tools
 from tests.clients.agents.agents import AGENTS_BY_NAME, Desk, printed
 from tests.clients.agents.model import Model
-from tests.clients.agents.road import Road, road
+from tests.clients.agents.relay import Relay, relay
 from tests.clients.many_tools import COUNT
 from tests.clients.story import STATUSES, Step, steps
 from tests.gate import Gate, gate
@@ -46,16 +46,16 @@ def place(furnished: Path, tmp_path: Path, acme: Acme) -> Place:
 
 
 @pytest.fixture
-def way(place: Place) -> Iterator[Road]:
-    """The road that every agent takes to the gateway."""
-    with road(place.port) as built:
+def way(place: Place) -> Iterator[Relay]:
+    """What every agent reaches the gateway through."""
+    with relay(place.port) as built:
         place.write_settings(listen={"port": place.port, "public_url": f"http://127.0.0.1:{built.port}"})
         yield built
 
 
 @pytest.fixture
-def running(place: Place, way: Road) -> Iterator[Gate]:
-    """A gateway at the end of that road."""
+def running(place: Place, way: Relay) -> Iterator[Gate]:
+    """The gateway behind it."""
     with gate(place) as started:
         yield started
 
@@ -111,7 +111,7 @@ def test_the_printed_lines_name_the_task_and_leave_no_key_behind(desk: Desk, pla
     assert [path for path in files if desk.key.encode() in path.read_bytes()] == []
 
 
-def test_a_lost_answer_is_asked_for_again_and_happens_once(desk: Desk, way: Road, acme: Acme) -> None:
+def test_a_lost_answer_is_asked_for_again_and_happens_once(desk: Desk, way: Relay, acme: Acme) -> None:
     """F-8, I-15: the connection is cut after the gateway has done it; the model calls again, and gets that answer."""
     dialect = desk.agent.dialect()
     arguments = {"invoice": "inv_1001", "cents": LOST, "cause": "duplicate"}
@@ -133,7 +133,7 @@ def test_a_lost_answer_is_asked_for_again_and_happens_once(desk: Desk, way: Road
 
 @pytest.mark.parametrize("name", AGENTS_BY_NAME)
 def test_a_thousand_tools_reach_a_model_as_far_as_its_agent_reads(
-    name: str, place: Place, way: Road, tmp_path: Path
+    name: str, place: Place, way: Relay, tmp_path: Path
 ) -> None:
     """Rule 13: a list of several pages is read whole, but by Gemini, which reads the first."""
     shelves = {f"shelf_look_{number:03}": "allow" for number in range(COUNT)}

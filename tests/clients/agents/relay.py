@@ -1,4 +1,4 @@
-"""The road between an agent and the gateway: loopback, and able to lose one answer after the gateway has given it."""
+"""A relay between an agent and the gateway: loopback, and able to lose one answer after the gateway has given it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Road:
+class Relay:
     """Carries bytes both ways.
 
     Attributes:
@@ -29,7 +29,7 @@ class Road:
         self._loses = request
 
     def serve(self) -> None:
-        """Take connections until the road is closed."""
+        """Take connections until it is closed."""
         while True:
             try:
                 agent, _ = self._listening.accept()
@@ -72,9 +72,9 @@ class Road:
 
 
 @contextmanager
-def road(to: int) -> Iterator[Road]:
-    """A road to a port of loopback, until the end of the block."""
-    built = Road(to)
+def relay(to: int) -> Iterator[Relay]:
+    """A relay to a port of loopback, until the end of the block."""
+    built = Relay(to)
     thread = threading.Thread(target=built.serve)
     thread.start()
     try:
