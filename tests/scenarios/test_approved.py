@@ -69,6 +69,20 @@ async def test_a_record_that_moved_makes_the_approval_stale(place: Place, acme: 
     assert len(acme.mutating()) == 1, "only the one that was made at the counter"
 
 
+async def test_a_record_that_moved_elsewhere_makes_the_approval_stale_too(place: Place, acme: Acme) -> None:
+    """H-4: what was shown is still so, but the connector's witness (the record's etag) says that something is not."""
+    place.write_policy(held("crm_update_customer"))
+    async with house(place) as gateway:
+        asked = await gateway.call("crm_update_customer", {"customer": "cus_ada", "phone": "+46 70 555 01 13"})
+        etag = acme.client.get("/customers/cus_ada").json()["etag"]
+        at_the_counter = {"email": "ada@elsewhere.example"}
+        acme.client.patch("/customers/cus_ada", json=at_the_counter, headers={"If-Match": etag}).raise_for_status()
+        acme.forget()
+        await gateway.vote(asked["action_id"], "fay")
+        assert (await outcome(gateway, asked["action_id"]))["code"] == "hold_stale"
+    assert acme.mutating() == []
+
+
 async def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> None:
     """S17, H-4: what policy denies at execution does not run, whatever was approved; both policies are recorded."""
     place.write_policy(held())

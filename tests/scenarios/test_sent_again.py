@@ -175,3 +175,35 @@ async def test_a_clock_that_leaps_does_not_end_what_is_under_way(place: Place, a
 def _unknown(tx: Transaction, action_id: str) -> ActionRow | None:
     """The action, once nobody sends it any more and its outcome is unknown; what is settled never becomes that."""
     return next((row for row in tx.actions.unsettled() if row.id == action_id), None)
+
+
+async def test_two_gateways_that_find_the_same_doubt_send_it_again_once(place: Place, acme: Acme) -> None:
+    """I-8: both see that its owner is gone; the fencing token goes to one of them, and the other sends nothing."""
+    async with house(place) as gateway:
+        first = await lost(gateway, acme)
+        before = len(acme.mutating())
+        gateway.clock.stand_at(gateway.app.store.now())
+    async with house(place, gateway.clock) as one, house(place, gateway.clock) as two:
+        gateway.clock.stand_at(None)
+        gateway.clock.turn(3)
+        await asyncio.gather(one.sweep(), two.sweep())
+        assert (await one.ended(first["action_id"]))["status"] == "done"
+        assert (len(acme.mutating()), effects(acme)) == (before + 1, 1)
+    assert place.verify().verdict == 0
+
+
+@pytest.mark.parametrize("tool", ["keyed_pay_back", "looked_pay_out"])
+async def test_what_cannot_be_found_out_is_left_to_an_operator(place: Place, acme: Acme, tool: str) -> None:
+    """I-11: an upstream that goes on giving no answer is asked so many times, and then it is a person's to find out."""
+    async with house(place) as gateway:
+        acme.fault("drop_after", method="POST", times=TRIES)
+        action = (await gateway.call(tool, REFUND))["action_id"]
+        acme.recover()
+        acme.fault("fail_before", 503, times=None)
+        for _ in range(8):
+            await gateway.advance(300)
+        assert await gateway.app.store.read(lambda tx: tx.actions.awaited()) == {}
+        asked = len(acme.journal())
+        await gateway.advance(3_600)
+        assert await gateway.state(action) is State.UNKNOWN
+        assert len(acme.journal()) == asked
