@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,6 +15,8 @@ from gateway.errors import HoldgateError, StartupError
 
 if TYPE_CHECKING:
     from gateway.cli.card import Card
+    from gateway.holds import Vote
+    from gateway.keyring import Keyring
     from gateway.model import Principal
     from gateway.settings import Home
     from gateway.store.actions import ActionRow
@@ -38,43 +41,15 @@ def ls(
     json_output: AsJson = False,
 ) -> None:
     """Show the calls that wait for a human, oldest first."""
-    from gateway.bodies import opened
-    from gateway.cli.card import MASK
-    from gateway.cli.output import emit, moment, say, table, time_left
-    from gateway.holds import terms_from_json
+    from gateway.cli.output import emit, say, table
     from gateway.model import HoldState
 
     home = Invocation.of(ctx).home()
     keyring, tools = keyring_of(home), _tools(home)
 
-    def asked(tx: Transaction, hold: HoldRow, row: ActionRow | None) -> dict[str, Any] | None:
-        if row is None or hold.state is not HoldState.PENDING:
-            return None
-        arguments = opened(tx, keyring, row.id, "arguments") or {}
-        masked = tools[row.tool].sensitive if row.tool in tools else arguments
-        return {name: MASK if name in masked else value for name, value in arguments.items()}
-
     def look(tx: Transaction) -> list[dict[str, object]]:
         state = None if everything else HoldState.PENDING
-        holds = tx.holds.all(home.settings.tenant, state, limit=_MANY)
-        rows = ((hold, tx.actions.get(hold.action)) for hold in holds)
-        return [
-            {
-                "action_id": hold.action,
-                "tool": row.tool if row else None,
-                "arguments": asked(tx, hold, row),
-                "requested_by": row.principal if row else None,
-                "state": str(hold.state),
-                "created_at": moment(hold.created_at),
-                "expires_at": moment(hold.expires_at),
-                "left": time_left(hold.expires_at - tx.now) if hold.state is HoldState.PENDING else None,
-                "approved_by": [vote.voter for vote in tx.holds.votes(hold.action) if vote.verdict == "approve"],
-                "needs": " + ".join(
-                    f"{factor.count} of {'/'.join(factor.groups)}" for factor in terms_from_json(hold.terms).factors
-                ),
-            }
-            for hold, row in rows
-        ]
+        return [_listed(tx, hold, keyring, tools) for hold in tx.holds.all(home.settings.tenant, state, limit=_MANY)]
 
     with opened_store(home) as store:
         found = store.look(look)
@@ -85,6 +60,38 @@ def ls(
     else:
         columns = ("action_id", "tool", "arguments", "requested_by", "state", "left", "needs", "approved_by")
         table(columns, ([_cell(hold[name]) for name in columns] for hold in found))
+
+
+def _listed(tx: Transaction, hold: HoldRow, keyring: Keyring, tools: Mapping[str, Tool]) -> dict[str, object]:
+    """A hold, as a list of them shows it."""
+    from gateway.cli.output import moment, time_left
+    from gateway.holds import terms_from_json
+    from gateway.model import HoldState
+
+    row, waits = tx.actions.get(hold.action), hold.state is HoldState.PENDING
+    factors = terms_from_json(hold.terms).factors
+    return {
+        "action_id": hold.action,
+        "tool": row.tool if row else None,
+        "arguments": _asked(tx, row, keyring, tools) if row and waits else None,
+        "requested_by": row.principal if row else None,
+        "state": str(hold.state),
+        "created_at": moment(hold.created_at),
+        "expires_at": moment(hold.expires_at),
+        "left": time_left(hold.expires_at - tx.now) if waits else None,
+        "approved_by": [vote.voter for vote in tx.holds.votes(hold.action) if vote.verdict == "approve"],
+        "needs": " + ".join(f"{factor.count} of {'/'.join(factor.groups)}" for factor in factors),
+    }
+
+
+def _asked(tx: Transaction, row: ActionRow, keyring: Keyring, tools: Mapping[str, Tool]) -> dict[str, Any]:
+    """A call's arguments, the personal ones masked: all of them, where nobody knows which those are."""
+    from gateway.bodies import opened
+    from gateway.cli.card import MASK
+
+    arguments = opened(tx, keyring, row.id, "arguments") or {}
+    masked = tools[row.tool].sensitive if row.tool in tools else arguments
+    return {name: MASK if name in masked else value for name, value in arguments.items()}
 
 
 def _cell(value: object) -> object:
@@ -149,7 +156,8 @@ def approve(
         print_card(console(stderr=json_output), card, frozenset(), whole=True)
         if not yes and not _confirmed(f"Approve as {voter.id}?", err=json_output):
             raise HoldgateError("Nothing was decided. Answer y, or give --yes once the card was read.")
-        _vote(home, store, card, voter, "approve", digest or card.hold.digest, note, json_output)
+        ballot = _Ballot(card, voter, "approve", digest or card.hold.digest, note)
+        _cast(home, store, ballot, json_output=json_output)
 
 
 def _confirmed(question: str, *, err: bool) -> bool:
@@ -167,7 +175,7 @@ def deny(ctx: typer.Context, id: Id, note: Note = "", as_name: AsName = None, js
     with opened_store(home) as store:
         voter = _voter(home, store, as_name)
         card = _card(home, store, id)
-        _vote(home, store, card, voter, "deny", card.hold.digest, note, json_output)
+        _cast(home, store, _Ballot(card, voter, "deny", card.hold.digest, note), json_output=json_output)
 
 
 def _card(home: Home, store: SqliteStore, given: str) -> Card:
@@ -194,41 +202,39 @@ def _voter(home: Home, store: SqliteStore, name: str | None) -> Principal:
     return signed_in(store, kept_key(home, name or the_only_kept(home, store, Kind.HUMAN, Role.APPROVER)))
 
 
-def _vote(
-    home: Home,
-    store: SqliteStore,
-    card: Card,
-    voter: Principal,
-    verdict: Literal["approve", "deny"],
-    shown: str,
-    note: str,
-    json_output: bool,
-) -> None:
+@dataclass(frozen=True)
+class _Ballot:
+    """A human's word on a hold."""
+
+    card: Card
+    voter: Principal
+    verdict: Literal["approve", "deny"]
+    shown: str
+    """The digest that they were shown."""
+    note: str
+
+    def cast(self, tx: Transaction) -> Vote:
+        from gateway.holds import vote
+
+        return vote(tx, self.card.row.id, self.voter, self.verdict, self.shown, self.note)
+
+
+def _cast(home: Home, store: SqliteStore, ballot: _Ballot, *, json_output: bool) -> None:
     from gateway.cli.output import emit, say
-    from gateway.holds import vote
     from gateway.model import HoldState
 
-    result = store.transact(lambda tx: vote(tx, card.row.id, voter, verdict, shown, note))
+    result, action = store.transact(ballot.cast), ballot.card.row.id
     if json_output:
-        emit(
-            {
-                "action_id": card.row.id,
-                "accepted": result.accepted,
-                "state": str(result.state) if result.state else None,
-                "message": result.message,
-                "voter": voter.id,
-                "digest": shown,
-            }
-        )
-    if not result.accepted:
-        if json_output:
+        state = str(result.state) if result.state else None
+        told = {"action_id": action, "accepted": result.accepted, "state": state, "message": result.message}
+        emit({**told, "voter": ballot.voter.id, "digest": ballot.shown})
+        if not result.accepted:
             raise typer.Exit(ExitCode.REFUSED)
-        raise HoldgateError(result.message + _who_else(card, voter))
-    if json_output:
-        return
-    if result.state is HoldState.APPROVED:
-        say(result.message if _served(home) else _unserved(store, card))
-        say(f"`holdgate ledger show {card.row.id}` tells what comes of it.")
+    elif not result.accepted:
+        raise HoldgateError(result.message + _who_else(ballot.card, ballot.voter))
+    elif result.state is HoldState.APPROVED:
+        say(result.message if _served(home) else _unserved(store, ballot.card))
+        say(f"`holdgate ledger show {action}` tells what comes of it.")
     else:
         say(result.message)
 

@@ -58,21 +58,19 @@ def create(
     from gateway.setup import keep_key
 
     home = Invocation.of(ctx).home()
-    tenant = home.settings.tenant
     with opened_store(home) as store:
         by = acting(home, store, as_name)
 
         def make(tx: Transaction) -> tuple[Principal, str, list[str]]:
-            before = _known(tx, tenant, name)
-            groups = frozenset(group) if group else (before.groups if before else frozenset())
-            roles = frozenset(role) if role else (before.roles if before else frozenset({Role.CALLER}))
+            before = _known(tx, home.settings.tenant, name)
+            base = before or Principal(home.settings.tenant, name, Kind.AGENT)
             wanted = Principal(
-                tenant,
+                base.tenant,
                 name,
-                kind or (before.kind if before else Kind.AGENT),
-                groups=groups,
-                roles=roles,
-                owner=owner or (before.owner if before else None),
+                kind or base.kind,
+                groups=frozenset(group) if group else base.groups,
+                roles=frozenset(role) if role else base.roles,
+                owner=owner or base.owner,
             )
             if wanted != before:
                 _check_kind(before, wanted, tx)
