@@ -69,6 +69,8 @@ class SqliteStore:
         self._readers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="holdgate-read")
         self._backfill = Backfill(path, self._connection, self._committer.turn, self._sweeper)
         self._closed = False
+        self._opened = _identity(path)
+        self._replaced = False
         self._seen_version = self._data_version()
 
     def now(self) -> int:
@@ -140,7 +142,12 @@ class SqliteStore:
         self._notes.append(Job(work))
 
     def changed(self) -> bool:
-        """Whether anybody, this process included, has committed since this was last asked."""
+        """Whether anybody, this process included, has committed since this was last asked.
+
+        It also sees whether the file at the path is still the one that is open. Else nobody would find what is written,
+        no stop of an operator would be seen, and all is refused until it is back, or the gateway is started again.
+        """
+        self._replaced = _identity(self.path) != self._opened
         version = self._data_version()
         changed, self._seen_version = version != self._seen_version, version
         return changed
@@ -173,6 +180,8 @@ class SqliteStore:
     def _check_open(self) -> None:
         if self._closed:
             raise LedgerUnavailable("The gateway is stopping; its ledger is closed.")
+        if self._replaced:
+            raise LedgerUnavailable("The database was moved or replaced under the running gateway: start it again.")
 
     def _taken(self) -> list[Job[Any]]:
         """The next batch: what was noted, and then what waits."""
@@ -218,3 +227,12 @@ class SqliteStore:
             self._gather(loop)
         else:
             self._busy = False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever its name; None: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

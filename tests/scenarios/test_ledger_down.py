@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from gateway.ledger_line import Event
+from gateway.model import Call
+from gateway.store.opening import copy
 from tests.acme import Acme
 from tests.gate import Gate, request
+from tests.house import house
 from tests.place import REFUND, ROOT, Place
 
 
@@ -113,3 +118,33 @@ def test_stdio_refuses_what_http_refuses(place: Place, acme: Acme) -> None:
         gateway.stdin.close()
         assert gateway.wait(20) == 0
     assert len(acme.mutating()) == 1
+
+
+@pytest.mark.parametrize("put_back", ["a back-up", "nothing"])
+@pytest.mark.anyio
+async def test_a_database_that_is_replaced_under_a_running_gateway_stops_it(
+    place: Place, acme: Acme, put_back: str
+) -> None:
+    """L-1: what it would record nobody would find again, and no `kill` would reach it."""
+    database, aside = place.home.database, place.folder / "aside"
+    aside.mkdir()
+    copy(database, place.folder / "monday.db")
+    async with house(place) as gateway:
+        caller = await gateway.app.api_keys.authenticate(place.keys["bot"])
+        assert caller is not None
+        assert (await gateway.app.handle(Call(caller, "plain_refund", REFUND))).status == "done"
+        for file in database.parent.glob("holdgate.db*"):
+            file.rename(aside / file.name)
+        if put_back == "a back-up":
+            shutil.copy(place.folder / "monday.db", database)
+        gateway.app.store.changed()  # which the gateway asks four times a second
+        another = Call(caller, "plain_refund", {**REFUND, "cents": 1})
+        refused = await gateway.app.handle(another)
+        assert (refused.code, "replaced" in refused.message) == ("ledger_unavailable", True)
+        assert not await gateway.app.ready()
+        for file in aside.iterdir():
+            file.replace(database.parent / file.name)
+        gateway.app.store.changed()
+        assert (await gateway.app.handle(another)).status == "done"
+    assert len(acme.mutating()) == 2
+    assert place.verify().verdict == 0

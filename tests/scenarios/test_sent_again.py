@@ -11,7 +11,7 @@ from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
 from tests.house import Clock, house
-from tests.place import REFUND, TENANT, Place, held, policy
+from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.losing import TRIES, effects, lost
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +58,24 @@ async def test_an_upstream_is_not_trusted_to_remember_a_key_for_days(place: Plac
         assert await gateway.state(first["action_id"]) is State.UNKNOWN
         assert len(acme.mutating()) == before
         assert not await gateway.app.store.read(lambda tx: tx.actions.due()), "it is left to an operator"
+
+
+async def test_an_upstream_that_deduplicates_no_more_is_not_sent_it_again(place: Place, acme: Acme) -> None:
+    """I-8: a release whose connector names no key any more finds what an older one had sent with one."""
+    tools = (ROOT / "tests" / "acme_tools.py").read_text()
+    own = place.folder / "tools.py"
+    own.write_text(tools.replace(', idempotency_header="Idempotency-Key"', ""))
+    async with house(place) as gateway:
+        first = await lost(gateway, acme)
+        before = len(acme.mutating())
+    place.connector_files[1] = str(own)
+    place.write_settings()
+    async with house(place, gateway.clock) as gateway:
+        gateway.clock.turn(3)
+        await gateway.sweep()
+        assert await gateway.state(first["action_id"]) is State.UNKNOWN
+        assert await gateway.app.store.read(lambda tx: tx.actions.awaited()) == {}, "it is left to an operator"
+    assert len(acme.mutating()) == before
 
 
 async def test_a_key_is_as_old_as_its_first_use(place: Place, acme: Acme) -> None:
