@@ -15,7 +15,7 @@ from gateway.cli.invocation import CONFIG_FILE, CONFIG_VARIABLE, AsJson
 if TYPE_CHECKING:
     from gateway.settings import Home
 
-app = typer.Typer(no_args_is_help=True, help="The first files of something of your own.")
+app = typer.Typer(no_args_is_help=True, help="Write the first files of a connector of your own.")
 
 _FILES: Final = {
     "{name}_connector.py": "connector.py",
@@ -41,7 +41,7 @@ def _name(text: str) -> str:
 
 @app.callback()
 def _new() -> None:
-    """The first files of something of your own."""
+    """Write the first files of a connector of your own."""
 
 
 @app.command("connector", short_help="Write a connector, its policy and its tests.")

@@ -23,7 +23,7 @@ Files = Annotated[
     typer.Argument(metavar="FILE", help="Policies, or folders of them, in place of those that the settings name."),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Check policies, and run their examples.")
+app = typer.Typer(no_args_is_help=True, help="Check policies, run their examples, ask what they say.")
 
 
 @app.command("check", short_help="Tell every problem of the policies.")
@@ -48,7 +48,7 @@ def check(ctx: typer.Context, files: Files = None, json_output: AsJson = False) 
         say(f"Sound: {sound}, for {tools}. Hash {policy.hash}.")
 
 
-@app.command("test")
+@app.command("test", short_help="Run the examples of all policies.")
 def run_examples(ctx: typer.Context, files: Files = None, json_output: AsJson = False) -> None:
     """Run the examples of all policies, and print each with its verdict."""
     from gateway.cli.output import emit, say
