@@ -57,22 +57,27 @@ def python(era: str) -> Player:
     return lambda url, key, steps: anyio.run(play, url, key, steps)
 
 
+def said_by(script: Path, **told: Any) -> dict[str, Any]:
+    """What a script of a TypeScript client answers on stdout to what it is told on stdin, both as JSON."""
+    ran = subprocess.run(
+        [node(), script],
+        input=json.dumps({"modules": str(modules()), **told}),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    said: dict[str, Any] = json.loads(ran.stdout)
+    return said
+
+
 def typescript(sdk: int, era: str) -> Player:
     """`@modelcontextprotocol/sdk` 1.x, or `@modelcontextprotocol/client` 2.x: one Node process for the whole story."""
 
     def play(url: str, key: str, steps: Sequence[Step]) -> Played:
-        told = {"sdk": sdk, "era": era, "modules": str(modules()), "url": url, "key": key, "steps": list(steps)}
-        ran = subprocess.run(
-            [node(), PLAY],
-            input=json.dumps(told),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        said = json.loads(ran.stdout)
+        said = said_by(PLAY, sdk=sdk, era=era, url=url, key=key, steps=list(steps))
         return Played(
             {tool["name"]: tool for tool in said["tools"]},
             {name: Handed(**handed) for name, handed in said["handed"].items()},

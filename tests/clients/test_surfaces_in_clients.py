@@ -7,7 +7,6 @@ Each of them validates what it is given, so what came back at all has the shape 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ import pytest
 
 from tests.acme import Acme, shared_acme
 from tests.acme_papers import PIXEL
-from tests.clients.players import SECONDS, STATELESS, inspected
+from tests.clients.players import STATELESS, inspected, said_by
 from tests.gate import Gate, gate
-from tests.node import environment, modules, node
 from tests.place import Place, policy
 
 __all__ = ["shared_acme"]
@@ -43,28 +41,17 @@ def papers(tmp_path_factory: pytest.TempPathFactory, shared_acme: Acme) -> Itera
 def looked(papers: Gate, client: str) -> dict[str, Any]:
     """What a TypeScript client makes of everything that is no tool."""
     sdk, era = CLIENTS[client]
-    told = {
-        **{"sdk": sdk, "era": era, "modules": str(modules()), "url": papers.url, "key": papers.place.keys["bot"]},
-        "uris": ["papers://terms", "papers://seal", INVOICE, HIDDEN],
-        "prompt": {"name": "papers_letter", "arguments": {"invoice": "inv_1001", "tone": "frank"}},
-        "completed": {
-            "ref": {"type": "ref/prompt", "name": "papers_letter"},
-            "argument": {"name": "tone", "value": "fr"},
-        },
-        "tool": {"name": "papers_scan", "arguments": {"invoice": "inv_1001"}},
-    }
-    ran = subprocess.run(
-        [node(), LOOK],
-        input=json.dumps(told),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
+    return said_by(
+        LOOK,
+        sdk=sdk,
+        era=era,
+        url=papers.url,
+        key=papers.place.keys["bot"],
+        uris=["papers://terms", "papers://seal", INVOICE, HIDDEN],
+        prompt={"name": "papers_letter", "arguments": {"invoice": "inv_1001", "tone": "frank"}},
+        completed={"ref": {"type": "ref/prompt", "name": "papers_letter"}, "argument": {"name": "tone", "value": "fr"}},
+        tool={"name": "papers_scan", "arguments": {"invoice": "inv_1001"}},
     )
-    assert ran.returncode == 0, ran.stderr
-    seen: dict[str, Any] = json.loads(ran.stdout)
-    return seen
 
 
 @pytest.mark.parametrize("client", CLIENTS)
