@@ -288,7 +288,7 @@ def _still_allowed(tx: Transaction, row: ActionRow, decision: Decision) -> bool:
     if decision.verdict is not Verdict.HOLD:
         return decision.verdict is Verdict.ALLOW
     hold, terms = tx.holds.get(row.id), decision.approval
-    if hold is None or hold.state is not HoldState.CONSUMED or terms is None:
+    if hold is None or terms is None:
         return False
     return holds.satisfied(terms, holds.eligible_approvers(tx, row, hold, terms))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,14 @@ async def test_a_body_that_is_not_plain_json_is_not_sent(body: object) -> None:
     """I-5: what another parser might read differently does not leave."""
     async with wire() as upstream, doorway(upstream.port) as at:
         assert (await failure(at.write().post("/orders", body))).code == "egress_blocked"
+        assert upstream.connections == 0
+
+
+@pytest.mark.parametrize("value", [1.5, None, b"x", ["a"], "\ud800"])
+async def test_a_query_that_cannot_be_spelled_is_not_sent(value: Any) -> None:
+    """C-8: what a connector did not mean to say, like `None`, does not leave as a text."""
+    async with wire() as upstream, doorway(upstream.port) as at:
+        assert (await failure(at.read().get("/orders", {"which": value}))).code == "egress_blocked"
         assert upstream.connections == 0
 
 

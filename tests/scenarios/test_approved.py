@@ -18,7 +18,7 @@ from tests.gate import gate
 from tests.house import Clock, house
 from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.holding import approve_then, ask, outcome
-from tests.services import PATIENCE
+from tests.services import PATIENCE, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -221,6 +221,56 @@ async def test_a_key_that_was_revoked_after_the_approval_buys_nothing(place: Pla
         await gateway.sweep()
         assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
     assert acme.journal() == []
+
+
+async def test_what_somebody_asked_who_is_shut_out_by_now_does_not_run(place: Place, acme: Acme) -> None:
+    """H-4: it is denied, and does not ask anew: not the call has changed, but who may make it."""
+    place.write_policy(held())
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        await approve_then(gateway, action, lambda tx: tx.people.enable(TENANT, "bot", False))
+        await gateway.sweep()
+        hold = await gateway.app.store.read(lambda tx: tx.holds.get(action))
+        assert hold is not None
+        assert hold.state is HoldState.DENIED_AT_EXECUTION
+        assert (await gateway.ledger(event="HOLD_DECIDED", action_id=action))[-1]["code"] == "not_permitted"
+    assert acme.mutating() == []
+
+
+async def test_the_last_look_is_taken_once_at_a_time(place: Place, acme: Acme) -> None:
+    """H-10: the gateway looks for what was approved four times a second, and an upstream may take longer than that."""
+    place.write_policy(held())
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        acme.forget()
+        acme.fault("wait_for_release", "before", method="GET", times=None)
+        await gateway.vote(action, "fay")
+        await asyncio.to_thread(acme.wait_for_parked)
+        for _ in range(3):
+            await gateway.app.reconciler.execute_approved()
+        acme.recover()
+        assert (await outcome(gateway, action))["status"] == "done"
+    assert [entry["method"] for entry in acme.journal()] == ["GET", "POST"]
+
+
+async def test_an_upstream_that_cannot_be_looked_at_is_not_asked_all_the_time(place: Place, acme: Acme) -> None:
+    """H-10, R-6: what was approved waits for a while before it is looked at again, and runs once that can be done."""
+    place.write_policy(held())
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        acme.forget()
+        acme.fault("fail_before", 503, method="GET", times=None)
+        await gateway.vote(action, "fay")
+        await asyncio.to_thread(eventually, acme.journal, "the first look")
+        await gateway.app.executor.drain(PATIENCE)
+        looks = len(acme.journal())
+        for _ in range(3):
+            await gateway.app.reconciler.execute_approved()
+            await gateway.app.executor.drain(PATIENCE)
+        assert len(acme.journal()) == looks
+        acme.recover()
+        assert (await gateway.ended(action))["status"] == "done"
+    assert len(acme.mutating()) == 1
 
 
 async def test_a_tool_that_changed_after_the_approval_does_not_run(place: Place, acme: Acme) -> None:

@@ -184,6 +184,26 @@ def test_a_chain_that_is_whole_may_still_tell_a_lie(written: Place, lines: list[
     assert any(finding in found for found in report.findings), report.findings
 
 
+def test_of_several_findings_the_gravest_is_the_verdict(place: Place) -> None:
+    """L-7: a story that makes no sense is worse than one that nothing anchors yet; the lesser finding is told, too."""
+
+    def tell(event: Event, facts: dict[str, Any]) -> None:
+        place.transact(lambda tx: tx.ledger.append(event, **facts))
+
+    tell(Event.CONFIG, {"change": "of the day"})
+    assert place.verify().verdict is Integrity.UNANCHORED
+    tell(Event.OUTCOME, WROTE)
+    report = place.verify()
+    assert report.verdict is Integrity.SEMANTIC
+    assert any("nothing anchors" in found for found in report.findings)
+
+
+def test_a_line_in_another_ones_place_is_said_to_be(written: Place) -> None:
+    """L-7: its text says which line it is."""
+    attack(written, swap)
+    assert any("it says that it is line" in found for found in written.verify().findings)
+
+
 def test_a_story_with_a_vote_for_what_was_spent_is_sound(written: Place) -> None:
     """The same lines, in their order and for one digest, are found to be in order."""
     story = [(Event.HOLD_CREATED, HELD), (Event.VOTE, VOTE), (Event.CONSUMED, SPENT), (Event.INTENT, HELD)]
