@@ -241,6 +241,25 @@ def test_a_note_of_somebody_elses_is_no_anchor(written: Place) -> None:
     assert written.verify().verdict == Integrity.TAMPERED
 
 
+def test_a_ledger_that_was_rewritten_with_the_gateways_key_is_found_by_what_was_published(written: Place) -> None:
+    """L-4: whoever has the key makes a chain and a head that fit, and no note that was copied away signs them."""
+    ring = Keyring.load(written.home.gateway_key)
+    elsewhere = Path(shutil.copy(written.home.checkpoints, written.folder / "elsewhere.notes"))
+
+    def rewrite(file: sqlite3.Connection) -> None:
+        flip_and_rehash(file)
+        seq, hash = file.execute("SELECT seq, hash FROM ledger_head").fetchone()
+        file.execute("UPDATE ledger_head SET mac = ?", (ring.head_mac(seq, hash),))
+        file.execute("DELETE FROM checkpoints")
+
+    attack(written, rewrite)
+    written.home.checkpoints.unlink()
+    assert written.verify().verdict == Integrity.UNANCHORED, "by itself it cannot be told from a true one"
+    report = written.verify(published=elsewhere)
+    assert report.verdict == Integrity.TAMPERED
+    assert any("signed other lines" in found for found in report.findings), report.findings
+
+
 async def test_what_somebody_else_made_the_end_is_not_signed(place: Place, acme: Acme) -> None:
     """L-4: a running gateway vouches for no head that it did not seal, by a line upon it or by a checkpoint."""
     async with house(place) as gateway:
