@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.invocation import DEMO_FOLDER
+
 
 def demo(
     who: Annotated[
@@ -19,9 +21,9 @@ def demo(
             help="Play the story: in the running demo, or in one of its own where that has moved money already.",
         ),
     ] = False,
-    data: Annotated[Path, typer.Option("--data", metavar="FOLDER", help="The demo's folder; made if missing.")] = Path(
-        "holdgate-demo"
-    ),
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FOLDER", help="The demo's folder; made if missing.")
+    ] = DEMO_FOLDER,
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Where the demo's gateway listens.")
     ] = 8420,

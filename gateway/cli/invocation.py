@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.errors import StartupError
+
 if TYPE_CHECKING:
     from gateway.keyring import Keyring
     from gateway.settings import Home
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "HOLDGATE_CONFIG"
 CONFIG_FILE = "holdgate.yaml"
+DEMO_FOLDER = Path("holdgate-demo")
+DEMO_CONFIG = DEMO_FOLDER / CONFIG_FILE
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else, on stdout.")]
 AsName = Annotated[
@@ -64,6 +68,12 @@ class Invocation:
         """
         from gateway.settings import Home
 
+        if self.config == Path(CONFIG_FILE) and not self.config.exists() and DEMO_CONFIG.exists():
+            raise StartupError(
+                f"There is no settings file here, but a demo's, {DEMO_CONFIG}.",
+                file=CONFIG_FILE,
+                remedy=f'Run `export HOLDGATE_CONFIG="$PWD/{DEMO_CONFIG}"`; or `holdgate init`, for one of your own.',
+            )
         return Home(self.config)
 
 

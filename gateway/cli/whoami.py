@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,11 @@ def kept_key(home: Home, name: str) -> str:
     try:
         exposed, token = open_to_others(file), file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as missing:
-        kept = ", ".join(kept_names(home)) or "none"
+        kept = kept_names(home)
+        close = get_close_matches(name, kept, n=1)
+        remedy = f"Did you mean {close[0]}?" if close else f"Make one: holdgate keys create {name} --keep"
         raise HoldgateError(
-            f"There is no kept key of {name} (kept: {kept}). Make one: holdgate keys create {name} --keep"
+            f"There is no kept key of {name} (kept: {', '.join(kept) or 'none'}). {remedy}"
         ) from missing
     if exposed:
         raise HoldgateError(f"The kept key of {name} is readable by others. Run `chmod 600 {file}`, or make a new one.")

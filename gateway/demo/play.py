@@ -10,7 +10,6 @@ from typing import Any, Final
 from mcp import MCPError
 from rich.console import Console
 
-from gateway.demo.run import DEFAULT_FOLDER
 from gateway.demo.stage import Agent, Envelope, agent, approve, effects, ledger_head, ledger_lines, stage, verification
 from gateway.demo.story import Story, StoryDiffers, money
 from gateway.demo.world import APPROVER, OWNER, World
@@ -21,7 +20,7 @@ _PATIENCE: Final = 20
 """Seconds the agent waits for what a human decided to be carried out."""
 
 
-def play(folder: Path = DEFAULT_FOLDER, who: str = "script") -> int:
+def play(folder: Path, who: str) -> int:
     """Play in the demo that runs in `folder`; when none does, or its money has moved, in one that is gone afterwards.
 
     Args:

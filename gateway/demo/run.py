@@ -19,8 +19,6 @@ from gateway.demo.world import AGENT, APPROVER, World
 from gateway.serve import serve_http
 from gateway.telemetry.logs import configure_logging
 
-DEFAULT_FOLDER: Final = Path("holdgate-demo")
-
 _CLIENTS: Final = (
     ("claude", "Claude Code"),
     ("codex", "Codex"),
@@ -34,7 +32,7 @@ _TO_TRY: Final = (
 )
 
 
-def run_demo(folder: Path = DEFAULT_FOLDER, port: int = 8420) -> int:
+def run_demo(folder: Path, port: int) -> int:
     """Serve the demo until SIGINT or SIGTERM, and leave nothing but its folder; a second start finds its data again.
 
     Args:

@@ -16,6 +16,22 @@ def test_a_missing_settings_file_names_init(tmp_path: Path) -> None:
     assert "holdgate init" in one_sentence(Holdgate(tmp_path / "none.yaml").program("kill", "ls"), 3)
 
 
+def test_a_demo_beside_is_named_where_no_settings_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tried the demo, and opened another terminal, is told the one line that was forgotten."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "holdgate-demo").mkdir()
+    (tmp_path / "holdgate-demo" / "holdgate.yaml").write_text("")
+    sentence = one_sentence(Holdgate(Path("holdgate.yaml"))("tools", "ls"), 3)
+    assert '`export HOLDGATE_CONFIG="$PWD/holdgate-demo/holdgate.yaml"`' in sentence
+
+
+def test_a_misspelled_name_with_a_kept_key_is_told(holdgate: Holdgate) -> None:
+    """Else the advice would be to make an agent of that name; where none is near, it is to make a key."""
+    near, far = (one_sentence(holdgate("connect", "claude", "--as", name), 1) for name in ("suport-agent", "nobody"))
+    assert near.endswith("Did you mean support-agent?")
+    assert far.endswith("Make one: holdgate keys create nobody --keep")
+
+
 def test_a_misspelled_setting_is_told_with_its_line(home: Path, holdgate: Holdgate) -> None:
     """Settings are read strictly: file, line and the likely key."""
     file = home / "holdgate.yaml"
