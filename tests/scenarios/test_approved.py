@@ -124,6 +124,23 @@ async def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acm
         assert acme.mutating() == []
         assert (await gateway.vote(action, "finn")).state is HoldState.APPROVED
         assert (await outcome(gateway, action))["status"] == "done"
+        decided = await gateway.ledger(event="HOLD_DECIDED", action_id=action)
+        assert [line["state"] for line in decided] == ["approved", "pending", "approved"]
+    assert len(acme.mutating()) == 1
+
+
+async def test_other_approvers_asked_for_later_are_those_who_decide(place: Place, acme: Acme) -> None:
+    """H-4: once it is back with its voters, whom policy names now may vote, and whom it named then no more."""
+    place.write_policy(held())
+    async with house(place) as gateway:
+        action = await ask(gateway)
+        place.write_policy(held(**{"from": ["visitors"]}))
+        gateway.app.policy.reload_if_changed()
+        await gateway.vote(action, "fay")
+        await gateway.sweep()
+        assert not (await gateway.vote(action, "finn")).accepted
+        assert (await gateway.vote(action, "vic")).state is HoldState.APPROVED
+        assert (await outcome(gateway, action))["status"] == "done"
     assert len(acme.mutating()) == 1
 
 
