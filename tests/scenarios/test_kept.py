@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 HOUR = 3_600
 KEPT = 72
 """Hours, unless the settings say otherwise."""
+KEY = "a-key-of-the-hosts-own-1"
 
 
 async def kept(gateway: House, action_id: str) -> tuple[bool, bool]:
@@ -61,3 +62,16 @@ async def test_of_what_nobody_knows_it_is_kept_what_was_asked_until_somebody_doe
         gateway.clock.turn(120)
         await gateway.sweep()
         assert await kept(gateway, id) == (False, False)
+
+
+async def test_a_key_is_remembered_for_longer_than_its_answer(place: Place, acme: Acme) -> None:
+    """I-13: whoever comes back with it weeks later is told so, and for three months nothing runs under it again."""
+    async with house(place) as gateway:
+        await gateway.call("plain_refund", REFUND, header_key=KEY)
+        for days in (4, 85):
+            await gateway.advance(days * 24 * HOUR)
+            late = await gateway.call("plain_refund", REFUND, header_key=KEY)
+            assert (late["status"], late["code"]) == ("refused", "key_expired")
+        assert len(acme.mutating()) == 1
+        await gateway.advance(2 * 24 * HOUR)
+        assert (await gateway.call("plain_refund", REFUND, header_key=KEY))["status"] == "done"

@@ -118,6 +118,20 @@ def test_rounds_leave_nobody_out(store: SqliteStore, clock: Clock) -> None:
     assert kept(store) == []
 
 
+async def test_more_than_a_round_is_dropped_in_one_go(store: SqliteStore, clock: Clock) -> None:
+    """I-13: what a busy gateway leaves does not pile up behind one round each time."""
+
+    def many(tx: Transaction) -> None:
+        for number in range(ROUND + 5):
+            said(tx, f"act_{number}")
+            ended(tx, f"act_{number}")
+
+    store.transact(many)
+    clock.now += KEEP
+    await forget(store, keep_bodies=KEEP)
+    assert kept(store) == []
+
+
 def test_a_clock_that_was_set_back_leaves_nobody_out(store: SqliteStore, clock: Clock) -> None:
     """What ends at an hour that was over already is dropped in its turn."""
     before = clock.now
