@@ -30,6 +30,7 @@ from gateway.permit import Permit
 from gateway.pipeline import Pipeline
 from gateway.policy.live import LivePolicy
 from gateway.recall import Lapsed, recall
+from gateway.returned import declared
 from gateway.settle import Settlement, did_not_happen
 from gateway.store.actions import ActionRow, is_write
 from gateway.store.holds import HoldRow
@@ -264,7 +265,7 @@ def _ended(action: Action, found: Found, *, waited: int) -> Ended | None:
         waited: milliseconds from the sending to the look; not from the call, which may have waited for its approval.
     """
     if found.state == "done" and found.output is not None:
-        return Ended(State.SUCCEEDED, data=found.output.model_dump(mode="json", exclude_none=True))
+        return Ended(State.SUCCEEDED, data=declared(action.tool, found.output))
     if found.state == "not_done" and waited >= (action.tool.timeout + action.tool.settles_after) * 1000:
         return did_not_happen("It was looked up in the system of record: it did not happen.")
     return None

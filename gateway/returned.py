@@ -30,11 +30,23 @@ def returned(tool: Tool, output: Output) -> Returned:
         AnswerRefused: there is too much of it.
         TypeError: it is not what the tool declares.
     """
-    if not isinstance(output, tool.output_model):
-        raise TypeError(f"the connector returned {type(output).__name__}, not {tool.output_model.__name__}")
-    data = output.model_dump(mode="json", exclude_none=True)
+    data = declared(tool, output)
     if tool.surface is Surface.RESOURCE:
         # Handed over whole, where a tool's data would be cut to fit.
         # As a text in JSON, which spells its quotes a second time.
         fits(text_size(json.dumps(data, ensure_ascii=False)))
     return Returned(data, spelled(content_of(output)))
+
+
+def declared(tool: Tool, output: Output) -> dict[str, Any]:
+    """The fields that `tool` declares, as JSON; a richer kind of its output is handed over without what is richer.
+
+    Raises:
+        TypeError: it is not what the tool declares.
+    """
+    model = tool.output_model
+    if not isinstance(output, model):
+        raise TypeError(f"the connector returned {type(output).__name__}, not {model.__name__}")
+    # The declared model's own serializer, where `model_dump` would take that of what was returned.
+    data: dict[str, Any] = model.__pydantic_serializer__.to_python(output, mode="json", exclude_none=True)
+    return data

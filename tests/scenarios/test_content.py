@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from gateway.connector import Connector, Input, Output, Upstream
 from gateway.outcome import State
+from gateway.testing import FakeUpstream, Harness
 from tests.acme import Acme
 from tests.acme_papers import PIXEL
 from tests.gate import Gate, gate, request
@@ -60,3 +62,50 @@ async def test_content_that_is_too_large_is_refused_and_not_cut(papers: Place, a
         assert await gateway.state(write["action_id"]) is State.SUCCEEDED
         assert (await gateway.call("papers_stamp", INVOICE))["status"] == "replayed"
     assert len(acme.mutating()) == 1
+
+
+desk = Connector("desk", base_url="https://desk.example", credential=None)
+
+
+class Which(Input):
+    """Nothing to say."""
+
+
+class Known(Output):
+    """What may be known of an account."""
+
+    id: str
+
+
+class More(Known):
+    """What the connector knows besides."""
+
+    iban: str
+
+
+class Other(Output):
+    """What no tool of these declares."""
+
+    iban: str
+
+
+@desk.read()
+async def more(args: Which, upstream: Upstream) -> Known:
+    """Show an account, by a helper that returns more."""
+    return More.model_validate(await upstream.get("/account"))
+
+
+@desk.read()
+async def other(args: Which, upstream: Upstream) -> Known:
+    """Show an account, by a mistake."""
+    return Other.model_validate(await upstream.get("/account"))  # type: ignore[return-value]
+
+
+async def test_what_a_tool_does_not_declare_is_not_handed_over() -> None:
+    """T-2, C-6: nor is it where the connector returns a richer kind of its output, or another one."""
+    account = {"id": "acc_1", "iban": "DE00 1234"}
+    async with Harness(desk, upstream=FakeUpstream({"GET /account": lambda request: account})) as gate:
+        shown = await gate.call("desk_more", {})
+        assert (shown.status, shown.data) == ("done", {"id": "acc_1"})
+        broken = await gate.call("desk_other", {})
+        assert (broken.status, broken.code, broken.data) == ("failed", "upstream_bad_answer", None)
