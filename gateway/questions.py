@@ -26,14 +26,14 @@ _KEPT: Final = (
 )
 """What MCP lets a form say of a field; whatever else a model asks for is only checked."""
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class BadAnswer(ValueError):
     """An answer that is none to its question. The text names fields, and no value."""
 
 
-class Question(ABC, Generic[T]):
+class Question(ABC, Generic[T_co]):
     """Something to ask the client."""
 
     capability: ClassVar[str]
@@ -44,7 +44,7 @@ class Question(ABC, Generic[T]):
         """The request, `{method, params}`, as MCP spells it."""
 
     @abstractmethod
-    def read(self, answer: Any) -> T | None:
+    def read(self, answer: Any) -> T_co | None:
         """What the client answered; None when it or its user would not.
 
         Args:

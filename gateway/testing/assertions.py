@@ -19,7 +19,9 @@ _LOOKS: Final = 6
 """How often the gateway asks for an unknown outcome before it leaves it to an operator."""
 
 
-async def assert_preview_is_pure(gate: Harness, tool: str, arguments: Mapping[str, Any], *, record: Record) -> Outcome:
+async def assert_preview_is_pure(
+    gate: Harness[Any], tool: str, arguments: Mapping[str, Any], *, record: Record
+) -> Outcome:
     """A dry run sends no write and changes nothing, and its diff is exactly what the real call then does.
 
     Args:
@@ -59,7 +61,7 @@ async def assert_preview_is_pure(gate: Harness, tool: str, arguments: Mapping[st
 
 
 async def assert_single_effect(
-    gate: Harness, tool: str, arguments: Mapping[str, Any], *, answer_lost: bool = False
+    gate: Harness[Any], tool: str, arguments: Mapping[str, Any], *, answer_lost: bool = False
 ) -> Outcome:
     """The same call made several times at once and then again has one effect; so it has when its answer is lost.
 
@@ -87,7 +89,7 @@ async def assert_single_effect(
     return last
 
 
-async def assert_no_credential_seen(gate: Harness) -> None:
+async def assert_no_credential_seen(gate: Harness[Any]) -> None:
     """The credential's value is in no answer, log line, ledger line or file of the gateway, in no common encoding.
 
     Raises:
@@ -109,7 +111,7 @@ async def _now(record: Record) -> dict[str, JSON]:
     return dict(await asked if isinstance(asked, Awaitable) else asked)
 
 
-async def _found_out(gate: Harness, outcome: Outcome, tool: Tool) -> None:
+async def _found_out(gate: Harness[Any], outcome: Outcome, tool: Tool) -> None:
     """Let time pass until the action's end is known, or will not be known by itself."""
     for _ in range(_LOOKS):
         if await gate.state(outcome.action_id) is not State.UNKNOWN:

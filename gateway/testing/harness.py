@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from gateway import holds, replies
 from gateway.app import App
@@ -70,7 +70,10 @@ def human(name: str, *groups: str) -> Principal:
     return Principal(_TENANT, name, Kind.HUMAN, frozenset(groups), frozenset({Role.CALLER, Role.APPROVER}))
 
 
-class Harness(Driver):
+U = TypeVar("U", bound=Witnessed)
+
+
+class Harness(Driver, Generic[U]):
     """A whole gateway around one or more connectors, until the end of an `async with` block.
 
     Everything in it is the product: pipeline, policy, store, ledger, broker and outbound door. The database is in a
@@ -95,7 +98,7 @@ class Harness(Driver):
     def __init__(
         self,
         *connectors: Connector,
-        upstream: Witnessed,
+        upstream: U,
         policy: Path | Mapping[str, Any] | None = None,
         as_: Principal | None = None,
         secret: str | None = None,
@@ -122,7 +125,7 @@ class Harness(Driver):
         self._made: dict[str, Made] = {}
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Harness:
+    async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.folder = Path(stack.enter_context(TemporaryDirectory(prefix="holdgate-test-")))
             """Where its database, its ledger and its settings are."""

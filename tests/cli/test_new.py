@@ -118,9 +118,40 @@ def test_it_is_written_as_linters_want_it(written: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_is_typed(written: Path) -> None:
+MORE = """
+from gateway.connector import Answer, Askable, Connector, Form, Nothing, Output, Sample, Upstream
+from gateway.testing import FakeUpstream, Fault, Harness
+
+desk = Connector("desk", base_url="https://desk.example")
+
+
+class Name(Answer):
+    name: str
+
+
+class Said(Output):
+    text: str
+
+
+@desk.read()
+async def greeting(args: Nothing, upstream: Upstream, caller: Askable) -> Said:
+    who = await caller.ask("who", Form("Who is it?", Name))
+    return Said(text=f"{await caller.ask('words', Sample('Greet.'))} {who.name if who else ''}")
+
+
+async def play() -> None:
+    async with Harness(desk, upstream=FakeUpstream()) as gate:
+        gate.upstream.inject(Fault.stall())
+        await gate.call("desk_greeting")
+        await gate.upstream.stalled()
+"""
+"""What an author goes on to: questions, and an upstream that has bad days."""
+
+
+def test_it_is_typed(written: Path, tmp_path: Path) -> None:
     """An author's type checker sees the whole surface: `gateway` says that it is typed, and keeps it in strict mode."""
-    checked = [f"{NAME}_connector.py", f"{NAME}_upstream.py"]
+    (tmp_path / "more.py").write_text(MORE)
+    checked = [f"{NAME}_connector.py", f"{NAME}_upstream.py", str(tmp_path / "more.py")]
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(written.parent / "mypy"), *checked]
     done = subprocess.run(command, cwd=written, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

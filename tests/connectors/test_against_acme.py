@@ -39,7 +39,7 @@ LONG_ENOUGH = 40.0
 
 
 @pytest.fixture
-async def gate(acme: Acme) -> AsyncIterator[Harness]:
+async def gate(acme: Acme) -> AsyncIterator[Harness[Acme]]:
     """A gateway that allows everything."""
     async with Harness(*CONNECTORS, upstream=acme, secret=API_KEY) as gate:
         yield gate
@@ -64,7 +64,9 @@ def record(acme: Acme, args: dict[str, Any]) -> dict[str, Any]:
         ("tickets_get_ticket", {"ticket": "tic_2001"}),
     ],
 )
-async def test_a_read_gives_the_record_and_nothing_undeclared(gate: Harness, tool: str, args: dict[str, Any]) -> None:
+async def test_a_read_gives_the_record_and_nothing_undeclared(
+    gate: Harness[Acme], tool: str, args: dict[str, Any]
+) -> None:
     """A read answers with its declared fields only: staff notes, warehouse and queue never leave the gateway."""
     answer = (await gate.call(tool, args)).data or {}
     assert answer["id"] in args.values()
@@ -72,7 +74,7 @@ async def test_a_read_gives_the_record_and_nothing_undeclared(gate: Harness, too
     assert not {"staff_note", "warehouse", "card_last4", "queue", "etag"} & set(answer)
 
 
-async def test_a_customer_is_found_by_email(gate: Harness) -> None:
+async def test_a_customer_is_found_by_email(gate: Harness[Acme]) -> None:
     """An address finds its one customer, and an unknown one finds nobody without failing."""
     found = await gate.call("crm_find_customer", {"email": "ada@lindqvist.example"})
     assert found.data == {"customers": [{"id": "cus_ada", "name": "Ada Lindqvist"}]}
@@ -88,7 +90,9 @@ async def test_a_customer_is_found_by_email(gate: Harness) -> None:
         ("tickets_reply", ANSWER),
     ],
 )
-async def test_what_is_previewed_is_what_happens(gate: Harness, acme: Acme, tool: str, args: dict[str, Any]) -> None:
+async def test_what_is_previewed_is_what_happens(
+    gate: Harness[Acme], acme: Acme, tool: str, args: dict[str, Any]
+) -> None:
     """A preview changes nothing (V-8), shows the true state before, and the state after that the write then makes."""
     await assert_preview_is_pure(gate, tool, args, record=lambda: record(acme, args))
     assert len(acme.effects) == 1
@@ -98,7 +102,9 @@ async def test_what_is_previewed_is_what_happens(gate: Harness, acme: Acme, tool
 @pytest.mark.parametrize(
     ("tool", "args"), [("billing_refund", PART), ("crm_update_customer", MOVED), ("tickets_reply", ANSWER)]
 )
-async def test_an_equal_write_has_one_effect(gate: Harness, tool: str, args: dict[str, Any], answer_lost: bool) -> None:
+async def test_an_equal_write_has_one_effect(
+    gate: Harness[Acme], tool: str, args: dict[str, Any], answer_lost: bool
+) -> None:
     """I-12: at once, again, and when the answer is lost; then the CRM, which cannot be asked, is unknown."""
     outcome = await assert_single_effect(gate, tool, args, answer_lost=answer_lost)
     assert outcome.status == ("unknown" if answer_lost and tool == "crm_update_customer" else "replayed")
@@ -106,7 +112,7 @@ async def test_an_equal_write_has_one_effect(gate: Harness, tool: str, args: dic
 
 @pytest.mark.parametrize(("tool", "args"), [("billing_refund", TOO_MUCH), ("tickets_reply", TOO_LATE)])
 async def test_what_would_be_refused_previews_no_change(
-    gate: Harness, acme: Acme, tool: str, args: dict[str, Any]
+    gate: Harness[Acme], acme: Acme, tool: str, args: dict[str, Any]
 ) -> None:
     """Where the upstream will refuse, the preview shows no change, and indeed nothing changes."""
     previewed = await gate.call(tool, args, dry_run=True)
@@ -117,7 +123,7 @@ async def test_what_would_be_refused_previews_no_change(
     assert not acme.effects
 
 
-async def test_an_update_to_the_same_values_previews_no_change(gate: Harness) -> None:
+async def test_an_update_to_the_same_values_previews_no_change(gate: Harness[Acme]) -> None:
     """Only fields that differ are in the diff."""
     assert (await gate.call("crm_update_customer", SAME, dry_run=True)).diff == []
 
@@ -147,7 +153,7 @@ async def test_an_approval_is_for_the_record_as_it_was_shown(
         assert (ended.status, ended.code) == (("refused", "hold_stale") if drifts else ("done", None))
 
 
-async def test_an_update_sends_the_given_fields_on_the_version_it_read(gate: Harness, acme: Acme) -> None:
+async def test_an_update_sends_the_given_fields_on_the_version_it_read(gate: Harness[Acme], acme: Acme) -> None:
     """The PATCH carries only what was given, under If-Match."""
     await gate.call("crm_update_customer", MOVED)
     [patch] = acme.writes
@@ -155,7 +161,7 @@ async def test_an_update_sends_the_given_fields_on_the_version_it_read(gate: Har
     assert "if-match" in patch["header_names"]
 
 
-async def test_an_update_never_overwrites_another_edit(gate: Harness, acme: Acme) -> None:
+async def test_an_update_never_overwrites_another_edit(gate: Harness[Acme], acme: Acme) -> None:
     """When the record moves between the read and the edit, the edit is refused with 412 and changes nothing."""
     acme.fault("wait_for_release", "before", method="PATCH")
     update = asyncio.create_task(gate.call("crm_update_customer", MOVED))
@@ -170,7 +176,7 @@ async def test_an_update_never_overwrites_another_edit(gate: Harness, acme: Acme
 @pytest.mark.parametrize(("tool", "args"), [("billing_refund", PART), ("tickets_reply", ANSWER)])
 @pytest.mark.parametrize("happened", [True, False])
 async def test_a_lookup_tells_done_from_not_done(
-    gate: Harness, acme: Acme, tool: str, args: dict[str, Any], happened: bool
+    gate: Harness[Acme], acme: Acme, tool: str, args: dict[str, Any], happened: bool
 ) -> None:
     """A lookup finds its own write with the answer the caller would have had, and no other's (semantics.md I-11)."""
     path, body = ANOTHER[tool]
@@ -191,7 +197,7 @@ async def test_a_lookup_tells_done_from_not_done(
 
 @pytest.mark.parametrize(("tool", "args"), [("billing_refund", PART), ("tickets_reply", ANSWER)])
 async def test_a_lookup_that_finds_two_tells_nothing(
-    gate: Harness, acme: Acme, tool: str, args: dict[str, Any]
+    gate: Harness[Acme], acme: Acme, tool: str, args: dict[str, Any]
 ) -> None:
     """Two writes under one reference are nothing to choose from: the outcome stays unknown, for an operator."""
     acme.fault("drop_after", method="POST", times=ATTEMPTS[tool])
