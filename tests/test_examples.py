@@ -17,7 +17,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from gateway.settings import Home
-from tests.services import PATIENCE, free_port
+from gateway.testing.driver import PATIENCE
+from tests.services import free_port
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello"
 HOLDGATE = [sys.executable, "-P", "-m", "gateway.cli"]

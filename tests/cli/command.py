@@ -15,7 +15,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from gateway.cli.root import app
-from tests.services import PATIENCE
+from gateway.testing.driver import PATIENCE
 
 PROGRAM = (sys.executable, "-c", "from gateway.cli import main; main()")
 _OURS = ("HOLDGATE_CONFIG", "HOLDGATE_KEY", "HOLDGATE_APPROVER_KEY", "HOLDGATE_TASK", "HOLDGATE_VAULT_PASSPHRASE")

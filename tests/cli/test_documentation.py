@@ -14,7 +14,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from gateway.cli.root import ExitCode, app
+from gateway.cli.invocation import ExitCode
+from gateway.cli.root import app
 from gateway.ledger.verify import Integrity
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.testing.driver import PATIENCE
 from tests.cli.command import Ended, Holdgate, one_sentence
-from tests.services import PATIENCE, free_port
+from tests.services import free_port
 
 NAME = "notes"
 

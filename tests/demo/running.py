@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.world import World, found
-from tests.services import PATIENCE, eventually, free_port
+from gateway.testing.driver import PATIENCE
+from tests.services import eventually, free_port
 
 HOLDGATE = [sys.executable, "-P", "-m", "gateway.cli"]
 

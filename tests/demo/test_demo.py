@@ -18,8 +18,9 @@ from gateway.demo.site import built
 from gateway.demo.stage import agent, effects
 from gateway.demo.world import World
 from gateway.errors import HoldgateError
+from gateway.testing.driver import PATIENCE
 from tests.demo.running import HOLDGATE, environment, holdgate, nothing_runs_in, running_demo
-from tests.services import PATIENCE, free_port
+from tests.services import free_port
 
 
 def test_the_story_plays_to_its_end_and_leaves_nothing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from tests.services import PATIENCE
+from gateway.testing.driver import PATIENCE
 
 _ID: Final = re.compile(r"act_[0-9a-f]{32}|\b[0-9a-f]{16}\b")
 """Of an action, or of a key."""

@@ -12,13 +12,13 @@ from gateway.identity.api_keys import create_key, revoke_key
 from gateway.ledger_line import Event
 from gateway.model import HoldState
 from gateway.store.transaction import Transaction
-from gateway.testing.driver import cast
+from gateway.testing.driver import PATIENCE, cast
 from tests.acme import Acme
 from tests.gate import gate
 from tests.house import Clock, house
 from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.holding import approve_then, ask, outcome
-from tests.services import PATIENCE, eventually
+from tests.services import eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -15,11 +15,11 @@ import pytest
 
 from gateway.ledger_line import Event
 from gateway.outcome import State
+from gateway.testing.driver import PATIENCE
 from tests.acme import Acme
 from tests.gate import Answer, Gate, gate
 from tests.house import Clock, house
 from tests.place import REFUND, Place
-from tests.services import PATIENCE
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,11 @@ from gateway.ledger_line import Event
 from gateway.model import HoldState, Kind, Role
 from gateway.outcome import State
 from gateway.store.transaction import Transaction
+from gateway.testing.driver import PATIENCE
 from tests.acme import Acme
 from tests.house import Clock, house
 from tests.place import REFUND, TENANT, Place, held
 from tests.scenarios.holding import ask, outcome
-from tests.services import PATIENCE
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,12 @@ from mcp_types import TextContent
 
 from gateway.ledger_line import Event
 from gateway.outcome import State
+from gateway.testing.driver import PATIENCE
 from tests.acme import Acme
 from tests.gate import Gate
 from tests.place import REFUND, Place, policy
 from tests.sdk import ERAS, sdk_client
-from tests.services import PATIENCE, eventually
+from tests.services import eventually
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.connector import Input
-from gateway.tools.portable import MAX_BYTES, NotPortable, project
+from gateway.tools.portable import NotPortable, project
+from gateway.tools.rules import MAX_BYTES
 
 
 class Colour(Enum):

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import CredentialUnavailable
-from tests.services import PATIENCE, OpenBao, eventually
+from gateway.testing.driver import PATIENCE
+from tests.services import OpenBao, eventually
 from tests.vault.conftest import approle, at, opened
 from vault.hashicorp import AppRoleAuth, HashicorpVault, TokenAuth
 from vault.secret import Secret
