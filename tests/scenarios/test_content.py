@@ -75,6 +75,7 @@ class Known(Output):
     """What may be known of an account."""
 
     id: str
+    note: str | None = None
 
 
 class More(Known):
@@ -106,6 +107,6 @@ async def test_what_a_tool_does_not_declare_is_not_handed_over() -> None:
     account = {"id": "acc_1", "iban": "DE00 1234"}
     async with Harness(desk, upstream=FakeUpstream({"GET /account": lambda request: account})) as gate:
         shown = await gate.call("desk_more", {})
-        assert (shown.status, shown.data) == ("done", {"id": "acc_1"})
+        assert (shown.status, shown.data) == ("done", {"id": "acc_1"}), "nor what there is not"
         broken = await gate.call("desk_other", {})
         assert (broken.status, broken.code, broken.data) == ("failed", "upstream_bad_answer", None)

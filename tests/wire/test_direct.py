@@ -63,6 +63,13 @@ def without(name: str) -> bytes:
     return json.dumps(body).encode()
 
 
+def told(**id: None) -> bytes:
+    """A call that nobody waits for the answer of."""
+    body = json.loads(call_body())
+    del body["id"]
+    return json.dumps(body | id).encode()
+
+
 @pytest.mark.parametrize("invoice", [*OUTCOMES, "broken"])
 def test_an_answer_is_the_same_as_the_apps(gateway: Shop, ports: tuple[int, int], invoice: str) -> None:
     """I-14, I-15: status, headers that matter, body, and what counts as delivered, whatever the outcome."""
@@ -100,6 +107,8 @@ def test_an_answer_is_the_same_as_the_apps(gateway: Shop, ports: tuple[int, int]
         changed(_meta={"io.modelcontextprotocol/protocolVersion": None}),
         changed(_meta=IDENTITY),
         changed(_meta={"progressToken": "p"}),
+        told(),
+        told(id=None),
     ],
 )
 @pytest.mark.parametrize(
