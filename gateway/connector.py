@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, cast, get_type_hints
 
 from gateway.address import Address
@@ -42,6 +43,7 @@ from gateway.tool import (
     JSON,
     Body,
     Change,
+    Fetched,
     Found,
     Input,
     Nothing,
@@ -61,6 +63,7 @@ __all__ = [
     "Change",
     "Connector",
     "Document",
+    "Fetched",
     "Form",
     "Found",
     "Image",
@@ -97,7 +100,9 @@ class Connector:
         name: `[a-z][a-z0-9]{0,15}`; the first half of every tool name.
         base_url: `https://host[:port][/prefix]`. Fixed here or in `holdgate.yaml`; agents never choose it.
         credential: a reference such as `kv/billing/refunds#token`; None for an upstream that needs none.
-        auth: how the credential is presented: `bearer`, or the name of the header that carries it.
+        auth: how the credential is presented: `bearer`, `basic` (then it is `user:password`), or the name of the header
+            that carries it.
+        headers: sent with every request, e.g. `{"Api-Version": "2026-11-01"}`; anybody may read them, so no secret.
         idempotency_header: the upstream's own idempotency header, if it honours one. The gateway then sends a
             stable key with each write, and may safely send an unanswered write again (semantics.md I-8, I-10).
         internal: whether the host may resolve to a private or loopback address, and may use plain http.
@@ -113,6 +118,7 @@ class Connector:
         base_url: str,
         credential: str | None = None,
         auth: str = "bearer",
+        headers: Mapping[str, str] = MappingProxyType({}),
         idempotency_header: str | None = None,
         internal: bool = False,
         definite_errors: frozenset[int] = frozenset(),
@@ -125,6 +131,7 @@ class Connector:
         self.base_url = base_url
         self.credential = credential
         self.auth = auth
+        self.headers = dict(headers)
         self.idempotency_header = idempotency_header
         self.internal = internal
         self.definite_errors = definite_errors

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gateway.connector import Connector
 
 JSON: TypeAlias = Any
+Fields: TypeAlias = Mapping[str, str | int | bool]
+"""Of a query, or of a form; booleans are sent as `true` and `false`."""
 
 
 class Input(BaseModel):
@@ -59,10 +61,21 @@ class Body(Output):
     """Of what is no record, and gives back nothing but content."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A record or a page, with what the answer's headers say of it."""
+
+    data: JSON
+    etag: str | None
+    """For `if_match`; None: there was none."""
+    next: Mapping[str, str] | None
+    """The query of the next page, from the `Link` header; None: it names none."""
+
+
 class Upstream(Protocol):
     """The system of record, as a tool sees it. JSON in, JSON out; failures are raised and already classified.
 
-    A preview, a lookup and a read hold an upstream that refuses every verb but `get` and `download` (semantics.md D-3).
+    A preview, a lookup and a read hold an upstream that only reads: `get`, `fetch` and `download` (semantics.md D-3).
     Paths are relative to the connector's `base_url`; put arguments into them only where their pattern
     allows no slash.
 
@@ -75,17 +88,27 @@ class Upstream(Protocol):
         """This action's own reference: the same on every retry (semantics.md I-10). 1-64 characters."""
         ...
 
-    async def get(self, path: str, query: Mapping[str, str | int | bool] | None = None) -> JSON: ...
+    async def get(self, path: str, query: Fields | None = None) -> JSON: ...
 
-    async def download(self, path: str, query: Mapping[str, str | int | bool] | None = None) -> bytes:
+    async def fetch(self, path: str, query: Fields | None = None) -> Fetched:
+        """What `get` gives, with what the answer's headers say of it: its etag, and where the next page is."""
+        ...
+
+    async def download(self, path: str, query: Fields | None = None) -> bytes:
         """A file as it is, for an `Image`, a `Document`, or a resource of bytes; 630,000 bytes can be handed on."""
         ...
 
-    async def post(self, path: str, body: JSON = None) -> JSON: ...
+    async def post(self, path: str, body: JSON = None, *, form: Fields | None = None) -> JSON:
+        """Send JSON, or the fields of a form; never both."""
+        ...
 
-    async def put(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON: ...
+    async def put(
+        self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
+    ) -> JSON: ...
 
-    async def patch(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON: ...
+    async def patch(
+        self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
+    ) -> JSON: ...
 
     async def delete(self, path: str, *, if_match: str | None = None) -> JSON: ...
 

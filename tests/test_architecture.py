@@ -18,7 +18,7 @@ PACKAGES = ("gateway", "vault", "connectors")
 FLAT_ROOMS = {
     "model": "gateway model decision permit outcome ledger_line frozen canonical plain wording",
     "errors": "errors",
-    "connector": "connector tool signature content caller questions address surfaces",
+    "connector": "connector tool signature content caller questions address surfaces authorization",
     "text": "documents explained strict_yaml strict_json invisible",
     "keys": "keyring private",
     "watching": "instances",
@@ -66,7 +66,7 @@ HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
     "mcp_types": rf"gateway\.(wire\.({_MCP})|cli\.call)",
     "httpx2": r"gateway\.(cli\.call|demo\.stage)",
-    "httpx": r"gateway\.outbound\.(engine|exchange|door|resolver)",
+    "httpx": r"gateway\.outbound\.(engine|exchange|door|answers|resolver)",
     "aiohttp": r"gateway\.outbound\.(engine|exchange|resolver)",
     "yarl": r"gateway\.outbound\.engine",
     "rfc8785": r"gateway\.canonical",
@@ -192,7 +192,7 @@ def test_a_library_has_one_home(library: str) -> None:
 def test_secrets_are_exposed_in_three_places() -> None:
     """C-5: a value leaves its `Secret` in the vault, at the door where it is sent, and where it is hidden by value."""
     users = calls("expose", attribute=True)
-    assert {user for user in users if room(user) != "vault"} == {"gateway.outbound.door", "gateway.redact"}
+    assert {user for user in users if room(user) != "vault"} == {"gateway.outbound.signing", "gateway.redact"}
 
 
 def test_only_admission_makes_a_permit() -> None:

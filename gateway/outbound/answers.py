@@ -6,11 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
 
 from gateway import strict_json
-from gateway.connector import JSON
+from gateway.connector import JSON, Fetched
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.frozen import statically_frozen
+from gateway.outbound.upstream import Wanted
 from gateway.redact import INVISIBLE, Redactor
 
 _TRANSIENT: Final = frozenset({408, 425, 429, *range(500, 600)})
@@ -32,20 +36,24 @@ class Answer:
     flaw: str = ""
     broke_off: bool = False
     """Whether the body is missing because the connection broke, so that reading again may help."""
+    etag: str = ""
+    link: str = ""
+    """The headers of these names, where they are wanted and there."""
 
 
 def value_of(
-    answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor, file: bool = False
+    answer: Answer, wanted: Wanted, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor
 ) -> JSON:
-    """The JSON of a good answer, None when its body is empty; of a file, its bytes.
+    """What is wanted of a good answer. Its JSON is None when its body is empty.
 
     Raises:
         UpstreamError: for every other answer, with what it means for the effect.
     """
     if 200 <= answer.status <= 299:
-        if file and answer.body is not None:
+        if wanted is Wanted.FILE and answer.body is not None:
             return answer.body
-        return _parsed(answer, mutates=mutates)
+        value = _parsed(answer, mutates=mutates)
+        return _fetched(value, answer) if wanted is Wanted.FETCHED else value
     raise _refused(answer, mutates=mutates, definite_errors=definite_errors, redactor=redactor)
 
 
@@ -116,6 +124,16 @@ def _parsed(answer: Answer, *, mutates: bool) -> JSON:
         effect="none",
         status=answer.status,
     )
+
+
+def _fetched(value: JSON, answer: Answer) -> Fetched:
+    """The value of an answer with its etag, and the query of the page that its `Link` calls the next (RFC 8288)."""
+    if not (answer.etag.isascii() and answer.link.isascii()):
+        said = "The answer cannot be read: its `ETag` or `Link` is not ASCII."
+        raise UpstreamError("upstream_bad_answer", said, effect="none", status=answer.status)
+    following = httpx.Response(200, headers={"Link": answer.link}).links.get("next", {}).get("url")
+    page = None if following is None else dict(parse_qsl(urlsplit(following).query, keep_blank_values=True))
+    return Fetched(value, answer.etag or None, page)
 
 
 def _refused(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor) -> UpstreamError:

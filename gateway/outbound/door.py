@@ -33,12 +33,14 @@ from gateway.outbound.lane import EngineFor, Lane, engine_for
 from gateway.outbound.lending import Lender, lent
 from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
+from gateway.outbound.signing import learn, signed
 from gateway.outbound.template import Template, template_of
-from gateway.outbound.upstream import GatedUpstream, Query, Writes, through
+from gateway.outbound.upstream import Form, GatedUpstream, Wanted, Writes, through
 from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
 from gateway.telemetry.requests import asking
+from gateway.tool import Fields
 from vault.secret import Secret
 
 log = logging.getLogger("holdgate.outbound")
@@ -127,14 +129,20 @@ class _Passage:
         self._reads_only = permit.mode is Mode.PREVIEW or not tool.writes
 
     async def ask(
-        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+        self,
+        method: str,
+        path: str,
+        query: Fields | None,
+        body: JSON | Form,
+        if_match: str | None,
+        wanted: Wanted = Wanted.JSON,
     ) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
         number = None if method == "GET" else self._writes.number()
         try:
             if self._reads_only and number is not None:
                 raise blocked(f"{method} is refused: this call may only read.")
-            template = self._template(method, path, query, body, if_match, number, file=file)
+            template = self._template(method, path, query, body, if_match, number, wanted)
             return await repeated(
                 partial(self._attempt, template, number),
                 budget=self._lane.pace.budget,
@@ -154,12 +162,11 @@ class _Passage:
         self,
         method: str,
         path: str,
-        query: Query | None,
-        body: JSON,
+        query: Fields | None,
+        body: JSON | Form,
         if_match: str | None,
         number: int | None,
-        *,
-        file: bool,
+        wanted: Wanted,
     ) -> Template:
         key = None
         if number is not None and self._tool.idempotency_header is not None:
@@ -167,7 +174,9 @@ class _Passage:
             name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
             key = (self._tool.idempotency_header, name)
         try:
-            return template_of(method, path, query=query, body=body, if_match=if_match, key=key, file=file)
+            return template_of(
+                method, path, query=query, body=body, if_match=if_match, key=key, more=self._lane.headers, wanted=wanted
+            )
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 
@@ -189,8 +198,8 @@ class _Passage:
                 raise answer
             value = value_of(
                 answer,
+                template.wanted,
                 mutates=template.mutates,
-                file=template.file,
                 definite_errors=self._connector.definite_errors,
                 redactor=self._redactor,
             )
@@ -234,7 +243,7 @@ class _Passage:
         lease = await lent(self._broker, self._permit, self._connector.name, self._deadline)
         if lease is None:
             return None
-        self._redactor.learn(lease.secret)
+        learn(self._redactor, self._connector.auth, self._permit.credential, lease.secret)
         self._writes.credential_version = lease.version
         return lease.secret
 
@@ -258,7 +267,7 @@ class _Passage:
                     exchange,
                     template.method,
                     template.path,
-                    _signed(template, self._connector.auth, secret),
+                    signed(template, self._connector.auth, secret),
                     template.body,
                     deadline=self._deadline,
                 )
@@ -268,9 +277,9 @@ class _Passage:
             return not_sent(f"The system of record cannot be reached. {failure}")
         except httpx.TransportError as failure:
             return unanswered(f"The system of record did not answer. {failure}", mutates=template.mutates)
-        return self._received(response)
+        return self._received(response, template.wanted)
 
-    def _received(self, response: Response) -> Answer:
+    def _received(self, response: Response, wanted: Wanted) -> Answer:
         status, retry_after = response.status, seconds_of(response.retry_after)
         if status == 401:
             log.error("credential_rejected", extra={"tool": self._tool.name, "credential": self._permit.credential})
@@ -283,15 +292,7 @@ class _Passage:
         if echoed:
             said = {"connector": self._connector.name, "tool": self._tool.name, "action": self._permit.action_id}
             log.warning("upstream_echoed_credential", extra=said)
-        return Answer(status, retry_after, clean)
-
-
-def _signed(template: Template, auth: str, secret: Secret | None) -> list[tuple[str, str]]:
-    """The headers with the credential among them, made for one attempt and kept by nobody (semantics.md C-5)."""
-    headers = list(template.headers)
-    if secret is not None:
-        if auth == "bearer":
-            headers.append(("Authorization", f"Bearer {secret.expose()}"))
-        else:
-            headers.append((auth, secret.expose()))
-    return headers
+        if wanted is not Wanted.FETCHED:
+            return Answer(status, retry_after, clean)
+        scrub = self._redactor.scrub
+        return Answer(status, retry_after, clean, etag=scrub(response.etag or ""), link=scrub(response.link or ""))

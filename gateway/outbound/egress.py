@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
+from gateway.authorization import header_of
 from gateway.connector import Connector
 from gateway.errors import StartupError
+from gateway.tool import Fields
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -123,10 +124,23 @@ def base_of(connector: Connector) -> str:
             checked_path(prefix)
         except EgressRefused as refused:
             raise _bad_base(connector, f"has a prefix that is refused: {refused}", "Correct it.") from None
-    for header in (connector.idempotency_header, None if connector.auth == "bearer" else connector.auth):
-        if header is not None and (not _HEADER_NAME.fullmatch(header) or header.lower() in _RESERVED_HEADERS):
-            raise StartupError(f"Connector {connector.name} names the header {header!r}, which it cannot set.")
+    _check_headers(connector)
     return f"{parts.scheme}://{parts.netloc}{prefix}"
+
+
+def _check_headers(connector: Connector) -> None:
+    """Each is named once, and is none that the gateway sets itself."""
+    key = () if connector.idempotency_header is None else (connector.idempotency_header,)
+    taken = set(_RESERVED_HEADERS)
+    for header in (header_of(connector.auth), *key, *connector.headers):
+        if not _HEADER_NAME.fullmatch(header) or header.lower() in taken:
+            raise StartupError(f"Connector {connector.name} names the header {header!r}, which it cannot set.")
+        taken.add(header.lower())
+    for header, value in connector.headers.items():
+        try:
+            checked_header(value)
+        except EgressRefused as refused:
+            raise StartupError(f"Connector {connector.name}, header {header!r}: {refused}") from None
 
 
 def _bad_base(connector: Connector, problem: str, remedy: str) -> StartupError:
@@ -159,21 +173,21 @@ def _check_codes(path: str) -> None:
             raise EgressRefused("A path hides structure behind a percent code.")
 
 
-def encoded_query(query: Mapping[str, str | int | bool]) -> str:
-    """`query` as it stands after the question mark; booleans as `true` and `false`.
+def encoded(fields: Fields) -> str:
+    """Fields as they stand after the question mark of a URL, or in a form; booleans as `true` and `false`.
 
     Raises:
         EgressRefused: a value that is not text, an integer or a boolean.
     """
     spelled: dict[str, str] = {}
-    for name, value in query.items():
+    for name, value in fields.items():
         if not isinstance(value, (str, int)):
-            raise EgressRefused("A query value is text, an integer or a boolean.")
+            raise EgressRefused("A value of a query or a form is text, an integer or a boolean.")
         spelled[name] = str(value).lower() if isinstance(value, bool) else str(value)
     try:
         return urlencode(spelled, quote_via=quote, safe="")
     except UnicodeEncodeError:
-        raise EgressRefused("A query value holds half of a surrogate pair.") from None
+        raise EgressRefused("A value of a query or a form holds half of a surrogate pair.") from None
 
 
 def checked_header(value: str) -> str:

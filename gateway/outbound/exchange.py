@@ -35,6 +35,8 @@ class Response:
     """The header of that name."""
     body: bytes | httpx.RequestError
     """Or why it could not be read: `BodyRefused`, or the connection broke."""
+    etag: str | None = None
+    link: str | None = None
 
 
 def spoilt(connection: Connection) -> bool:
@@ -136,7 +138,8 @@ def _too_large(max_body: int) -> BodyRefused:
 
 
 def _response(head: RawResponseMessage, body: bytes | httpx.RequestError) -> Response:
-    return Response(head.code, head.headers.get("Retry-After"), body)
+    said = head.headers.get
+    return Response(head.code, said("Retry-After"), body, said("ETag"), said("Link"))
 
 
 def _cause(error: Exception) -> str:

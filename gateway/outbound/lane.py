@@ -28,4 +28,5 @@ class Lane:
 
     def __init__(self, connector: Connector, engine: AiohttpEngine) -> None:
         self.engine = engine
+        self.headers = tuple(connector.headers.items())
         self.pace = Pace(calls_per_second=connector.calls_per_second, max_concurrent=connector.max_concurrent)

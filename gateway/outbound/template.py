@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.connector import JSON
 from gateway.frozen import statically_frozen
-from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded_query
-from gateway.outbound.upstream import Query
+from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded
+from gateway.outbound.upstream import Form, Wanted
+from gateway.tool import Fields
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_PATH: Final = 8_000
@@ -25,8 +27,7 @@ class Template:
     """Under the connector's base URL, with its query."""
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    file: bool = False
-    """Whether the answer is wanted as it is, and not as JSON."""
+    wanted: Wanted = Wanted.JSON
 
     @property
     def mutates(self) -> bool:
@@ -38,37 +39,41 @@ def template_of(
     method: str,
     path: str,
     *,
-    query: Query | None,
-    body: JSON,
+    query: Fields | None,
+    body: JSON | Form,
     if_match: str | None,
     key: tuple[str, str] | None,
-    file: bool = False,
+    more: Iterable[tuple[str, str]] = (),
+    wanted: Wanted = Wanted.JSON,
 ) -> Template:
     """The request that these parts make, under a connector's base URL.
 
     Args:
-        body: plain JSON; None for no body.
+        body: plain JSON, or a form; None for no body.
         key: the upstream's idempotency header and its value.
-        file: whether the answer is wanted as it is, and not as JSON.
+        more: the connector's own headers, checked.
 
     Raises:
         EgressRefused: a path, query, header or body that must not leave.
     """
     path = checked_path(path)
     if query:
-        path += "?" + encoded_query(query)
+        path += "?" + encoded(query)
     if len(path) > _LONGEST_PATH:
         raise EgressRefused(f"A path and its query have at most {_LONGEST_PATH} characters.")
-    headers = [("Accept", "*/*" if file else "application/json"), *_COMMON_HEADERS]
+    headers = [("Accept", "*/*" if wanted is Wanted.FILE else "application/json"), *_COMMON_HEADERS, *more]
     content = b""
-    if body is not None:
+    if isinstance(body, Form):
+        content = encoded(body.fields).encode("ascii")
+        headers.append(("Content-Type", "application/x-www-form-urlencoded"))
+    elif body is not None:
         content = _as_json(body)
         headers.append(("Content-Type", "application/json"))
     if if_match is not None:
         headers.append(("If-Match", checked_header(if_match)))
     if key is not None:
         headers.append((key[0], checked_header(key[1])))
-    return Template(method, path, tuple(headers), content, file)
+    return Template(method, path, tuple(headers), content, wanted)
 
 
 def _as_json(body: JSON) -> bytes:

@@ -1,25 +1,47 @@
-"""What a connector holds while it acts: six verbs, and no way to a credential, a connection or the door."""
+"""What a connector holds while it acts: a few verbs, and no way to a credential, a connection or the door."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Mapping
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Awaitable
+from enum import Enum
+from typing import Final, Protocol
 
-from gateway.connector import JSON
-
-Query: TypeAlias = Mapping[str, str | int | bool]
+from gateway.connector import JSON, Fetched
+from gateway.frozen import statically_frozen
+from gateway.tool import Fields
 
 _UNDER_WAY: Final = math.inf
+
+
+class Wanted(Enum):
+    """What of an answer is wanted."""
+
+    JSON = "its JSON"
+    FETCHED = "its JSON, and what its headers say of it"
+    FILE = "its bytes as they are"
+
+
+@statically_frozen
+class Form:
+    """A body that is a form, and not JSON."""
+
+    fields: Fields
 
 
 class Ask(Protocol):
     """Sends one request of this action through the door."""
 
     def __call__(
-        self, method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+        self,
+        method: str,
+        path: str,
+        query: Fields | None,
+        body: JSON | Form,
+        if_match: str | None,
+        wanted: Wanted = Wanted.JSON,
     ) -> Awaitable[JSON]:
-        """The answer's JSON, or its bytes when it is asked for as a file.
+        """What is wanted of the answer.
 
         Raises:
             UpstreamError: on every failure.
@@ -31,9 +53,14 @@ def through(door: Ask) -> Ask:
     """`door` without a way back to whose it is: a bound method would show the connector all that stands behind it."""
 
     def ask(
-        method: str, path: str, query: Query | None, body: JSON, if_match: str | None, *, file: bool = False
+        method: str,
+        path: str,
+        query: Fields | None,
+        body: JSON | Form,
+        if_match: str | None,
+        wanted: Wanted = Wanted.JSON,
     ) -> Awaitable[JSON]:
-        return door(method, path, query, body, if_match, file=file)
+        return door(method, path, query, body, if_match, wanted)
 
     return ask
 
@@ -151,27 +178,44 @@ class GatedUpstream:
         """The action has ended: what the connector has left running sends nothing any more."""
         self._writes.over = True
 
-    async def get(self, path: str, query: Query | None = None) -> JSON:
+    async def get(self, path: str, query: Fields | None = None) -> JSON:
         """Read; the query's names and values are encoded here."""
         return await self._ask("GET", path, query, None, None)
 
-    async def download(self, path: str, query: Query | None = None) -> bytes:
+    async def fetch(self, path: str, query: Fields | None = None) -> Fetched:
+        """Read, and show what the answer's headers say."""
+        fetched: Fetched = await self._ask("GET", path, query, None, None, Wanted.FETCHED)
+        return fetched
+
+    async def download(self, path: str, query: Fields | None = None) -> bytes:
         """Read a file as it is."""
-        body: bytes = await self._ask("GET", path, query, None, None, file=True)
+        body: bytes = await self._ask("GET", path, query, None, None, Wanted.FILE)
         return body
 
-    async def post(self, path: str, body: JSON = None) -> JSON:
-        """Send a JSON body, or none."""
-        return await self._ask("POST", path, None, body, None)
+    async def post(self, path: str, body: JSON = None, *, form: Fields | None = None) -> JSON:
+        """Send a JSON body, a form, or none."""
+        return await self._ask("POST", path, None, _content(body, form), None)
 
-    async def put(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON:
+    async def put(
+        self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
+    ) -> JSON:
         """Replace, if asked only when the record's etag still is `if_match`."""
-        return await self._ask("PUT", path, None, body, if_match)
+        return await self._ask("PUT", path, None, _content(body, form), if_match)
 
-    async def patch(self, path: str, body: JSON = None, *, if_match: str | None = None) -> JSON:
+    async def patch(
+        self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
+    ) -> JSON:
         """Change, if asked only when the record's etag still is `if_match`."""
-        return await self._ask("PATCH", path, None, body, if_match)
+        return await self._ask("PATCH", path, None, _content(body, form), if_match)
 
     async def delete(self, path: str, *, if_match: str | None = None) -> JSON:
         """Remove, if asked only when the record's etag still is `if_match`."""
         return await self._ask("DELETE", path, None, None, if_match)
+
+
+def _content(body: JSON, form: Fields | None) -> JSON | Form:
+    if form is None:
+        return body
+    if body is not None:
+        raise TypeError("a request has a JSON body or a form, and not both")
+    return Form(form)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import parse_qsl
 
 from gateway.connector import JSON
 
@@ -28,6 +29,11 @@ class Request:
     """What was answered; None: the connection was cut, or the answer is still to come."""
     effect: bool = False
     """Whether this request changed something: a write whose route ran and was content."""
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a body that is a form."""
+        return dict(parse_qsl(self.body, keep_blank_values=True)) if isinstance(self.body, str) else {}
 
     @property
     def writes(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from gateway import holds, replies
 from gateway.app import App
+from gateway.authorization import header_of, presented
 from gateway.connector import Connector
 from gateway.identity.api_keys import create_key
 from gateway.keyring import Keyring
@@ -105,7 +106,7 @@ class Harness(Driver, Generic[U]):
     ) -> None:
         self.upstream = upstream
         self.clock = Clock()
-        self.secret = secret or f"canary-{secrets.token_hex(12)}/+&<=>"
+        self.secret = secret or f"canary:{secrets.token_hex(12)}/+&<=>"
         self.answers: list[dict[str, Any]] = []
         """Every answer so far, as an agent gets it."""
         self.logs: list[str] = []
@@ -261,10 +262,7 @@ class Harness(Driver, Generic[U]):
         """Tell a fake what the connectors promise of the true one."""
         for connector in self._connectors:
             if connector.credential is not None:
-                bearer = connector.auth == "bearer"
-                upstream.accept(
-                    "Authorization" if bearer else connector.auth, f"Bearer {self.secret}" if bearer else self.secret
-                )
+                upstream.accept(header_of(connector.auth), presented(connector.auth, self.secret))
             upstream.idempotency_header = connector.idempotency_header or upstream.idempotency_header
 
     def _furnished(self) -> Home:

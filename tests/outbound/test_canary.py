@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from gateway.outbound.engine import AiohttpEngine
-from gateway.testing.secrecy import disguises
-from tests.doorway import CANARY, doorway, soon
+from gateway.testing.secrecy import MemoryVault, disguises
+from tests.doorway import CANARY, REFERENCE, doorway, soon
 from tests.misbehaving import Act, close, hang, reply, reset, say, wire
 
 pytestmark = pytest.mark.anyio
@@ -89,13 +89,22 @@ ANSWERS: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("auth", ["bearer", "X-Api-Key"])
+SENT = {
+    "bearer": ("authorization", f"Bearer {CANARY}"),
+    "basic": ("authorization", f"Basic {b64encode(f'me:{CANARY}'.encode()).decode()}"),
+    "X-Api-Key": ("x-api-key", CANARY),
+}
+
+
+@pytest.mark.parametrize("auth", SENT)
 @pytest.mark.parametrize("how", ANSWERS)
 async def test_the_credential_shows_nowhere_but_at_the_upstream(how: str, auth: str) -> None:
     """C-5, C-6, V-6: not in results, exceptions with all their frames, or logs; in no encoding."""
-    async with wire(ANSWERS[how]) as upstream, doorway(upstream.port, auth=auth) as at:
+    vault = MemoryVault({REFERENCE: f"me:{CANARY}" if auth == "basic" else CANARY})
+    async with wire(ANSWERS[how]) as upstream, doorway(upstream.port, auth=auth, vault=vault) as at:
         ended = await outcome(at.write(seconds=0.5 if ANSWERS[how] is hang else 3.0).post("/orders", {"n": 1}))
-        assert CANARY in upstream.arrivals[0].headers["authorization" if auth == "bearer" else auth.lower()]
+        name, value = SENT[auth]
+        assert upstream.arrivals[0].headers[name] == value
         assert_clean("the outcome", repr(ended))
         if isinstance(ended, BaseException):
             assert_clean("the exception", everything_of(ended))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
+from gateway.connector import Fetched
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode
 from gateway.testing.secrecy import MemoryVault
@@ -105,6 +109,94 @@ async def test_a_credential_may_have_a_header_of_its_own() -> None:
         assert arrival.headers["x-api-key"] == CANARY
         assert "authorization" not in arrival.headers
         assert arrival.target == "/v1/orders?q=a%20b%26c%3Dd%2F%C3%A9&open=true&n=3"
+
+
+async def test_a_user_and_a_password_are_presented_as_basic() -> None:
+    """RFC 7617; C-6: the password alone is taken out of answers, too."""
+    vault = MemoryVault({REFERENCE: "robot@shop.example/token:s3cret-of-the-desk"})
+    said = reply(200, '{"user":"robot@shop.example/token","was":"s3cret-of-the-desk"}')
+    async with wire(said) as upstream, doorway(upstream.port, auth="basic", vault=vault) as at:
+        assert await at.read().get("/me") == {"user": "robot@shop.example/token", "was": "[redacted]"}
+        sent = upstream.arrivals[0].headers["authorization"]
+        assert sent == "Basic cm9ib3RAc2hvcC5leGFtcGxlL3Rva2VuOnMzY3JldC1vZi10aGUtZGVzaw=="
+
+
+async def test_what_is_no_user_and_password_is_not_sent_as_basic() -> None:
+    """C-5: it is refused by its reference, and shown nowhere."""
+    async with wire() as upstream, doorway(upstream.port, auth="basic") as at:
+        with pytest.raises(CredentialUnavailable, match=r"kv/shop/orders#token is not `user:password`") as caught:
+            await at.read().get("/me")
+        assert upstream.arrivals == []
+        assert CANARY not in "".join(
+            traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+        )
+
+
+async def test_a_connector_may_have_headers_that_go_with_every_request() -> None:
+    """Versions and tenants: the same on reads and writes, and beside what the gateway sets itself."""
+    headers = {"Stripe-Version": "2026-10-29.basil", "X-Tenant": "acme"}
+    async with wire() as upstream, doorway(upstream.port, headers=headers) as at:
+        await at.read().get("/orders")
+        await at.write().post("/orders")
+        for arrival in upstream.arrivals:
+            assert arrival.headers["stripe-version"] == "2026-10-29.basil"
+            assert arrival.headers["x-tenant"] == "acme"
+            assert arrival.headers["authorization"] == f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize("verb", ["post", "put", "patch"])
+async def test_a_write_may_send_a_form(verb: str) -> None:
+    """As APIs of payments want it: each field once, everything in it encoded."""
+    async with wire() as upstream, doorway(upstream.port) as at:
+        form = {"amount": 700, "capture": True, "metadata[order]": "a b&c=d/é"}
+        await getattr(at.write(), verb)("/refunds", form=form)
+        (arrival,) = upstream.arrivals
+        assert arrival.headers["content-type"] == "application/x-www-form-urlencoded"
+        assert arrival.body == b"amount=700&capture=true&metadata%5Border%5D=a%20b%26c%3Dd%2F%C3%A9"
+
+
+@pytest.mark.parametrize("form", [{"n": 1.5}, {"n": None}, {"n": ["a"]}, {"n": "\ud800"}])
+async def test_a_form_that_has_no_one_spelling_does_not_leave(form: dict[str, Any]) -> None:
+    """C-8: refused before anything is sent."""
+    async with wire() as upstream, doorway(upstream.port) as at:
+        error = await failure(at.write().post("/refunds", form=form))
+        assert (error.code, error.sent) == ("egress_blocked", False)
+        assert upstream.arrivals == []
+
+
+async def test_a_request_has_one_body() -> None:
+    """Which of two was meant nobody could say."""
+    async with wire() as upstream, doorway(upstream.port) as at:
+        with pytest.raises(TypeError, match="not both"):
+            await at.write().post("/refunds", {"amount": 1}, form={"amount": 2})
+        assert upstream.arrivals == []
+
+
+async def test_a_fetch_shows_the_etag_and_where_the_next_page_is() -> None:
+    """What many APIs say in headers only. The next page is a query: no upstream chooses where we go (C-8)."""
+    link = '<https://elsewhere.example/v1/orders?after=a%20b&n=2>; rel="next", <https://x.example/?n=9>; rel="last"'
+    said = reply(200, "[1]", headers={"ETag": 'W/"7"', "Link": link})
+    async with wire(said, reply(200, "[2]")) as upstream, doorway(upstream.port) as at:
+        first = await at.read().fetch("/orders")
+        assert first == Fetched([1], 'W/"7"', {"after": "a b", "n": "2"})
+        assert await at.read().fetch("/orders", first.next) == Fetched([2], None, None)
+        assert upstream.arrivals[1].target == "/v1/orders?after=a%20b&n=2"
+        assert upstream.arrivals[1].headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("name", ["ETag", "Link"])
+async def test_a_header_that_is_wanted_is_text_and_holds_no_credential(name: str) -> None:
+    """S31: what connectors are shown of an answer is cleaned, whichever part of it it is."""
+    echo = f'<https://x.example/?t={quote(CANARY, safe="")}>; rel="next"'
+    async with (
+        wire(reply(200, "{}", headers={name: echo}), reply(200, "{}", headers={name: "\xff"})) as upstream,
+        doorway(upstream.port) as at,
+    ):
+        fetched = await at.read().fetch("/orders")
+        assert CANARY not in unquote(repr(fetched))
+        assert "[redacted]" in repr(fetched)
+        error = await failure(at.read().fetch("/orders"))
+        assert (error.code, error.effect) == ("upstream_bad_answer", "none")
 
 
 async def test_a_read_carries_no_idempotency_key() -> None:

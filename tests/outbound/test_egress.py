@@ -142,11 +142,31 @@ def test_a_base_url_that_cannot_be_trusted_stops_the_start(base_url: str) -> Non
         base_of(Connector("shop", base_url=base_url))
 
 
-@pytest.mark.parametrize("named", [{"auth": "Host"}, {"auth": "X Key"}, {"idempotency_header": "Content-Length"}])
-def test_a_header_that_frames_the_request_cannot_be_named(named: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"auth": "Host"},
+        {"auth": "X Key"},
+        {"idempotency_header": "Content-Length"},
+        {"idempotency_header": "authorization"},
+        {"headers": {"Content-Type": "text/plain"}},
+        {"headers": {"AUTHORIZATION": "Bearer x"}},
+        {"headers": {"X-Api-Key": "x"}, "auth": "x-api-key"},
+        {"headers": {"Request-Id": "x"}, "idempotency_header": "request-id"},
+        {"headers": {"X-Tenant": "a", "x-tenant": "b"}},
+    ],
+)
+def test_a_header_that_frames_the_request_cannot_be_named(named: dict[str, Any]) -> None:
     """C-5: a credential never goes where it would change what the request says."""
     with pytest.raises(StartupError, match="cannot set"):
-        base_of(Connector("shop", base_url="https://api.example", **named))  # type: ignore[arg-type]
+        base_of(Connector("shop", base_url="https://api.example", **named))
+
+
+@pytest.mark.parametrize("value", ["", "a\r\nX-Admin: 1", " a", "é", "a" * 257])
+def test_a_header_of_the_connectors_own_is_one_line_of_ascii(value: str) -> None:
+    """C-8: found at start-up, and not with the first call."""
+    with pytest.raises(StartupError, match="header 'X-Tenant'"):
+        base_of(Connector("shop", base_url="https://api.example", headers={"X-Tenant": value}))
 
 
 def test_a_base_url_loses_its_last_slash() -> None:
