@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import StartupError
-from gateway.identity.api_keys import create_key
+from gateway.identity.api_keys import create_key, revoke_key
 from gateway.keyring import Keyring
 from gateway.model import Principal
 from gateway.passphrase import first_passphrase
@@ -69,6 +69,24 @@ def keep_key(home: Home, name: str, token: str) -> Path:
     path = home.keys / f"{name}.key"
     write_private(path, token + "\n")
     return path
+
+
+def keep_or_revoke(home: Home, store: SqliteStore, name: str, token: str, *, by: str) -> Path:
+    """Keep a new key for this user. One that cannot be kept is nobody's, and is taken back.
+
+    Raises:
+        StartupError: it cannot be kept.
+    """
+    try:
+        return keep_key(home, name, token)
+    except OSError as broken:
+        id = token.split("_")[1]
+        store.transact(lambda tx: revoke_key(tx, home.settings.tenant, id, by=by))
+        raise StartupError(
+            f"The key cannot be kept, and was revoked: {broken.strerror}.",
+            file=str(home.keys),
+            remedy="See that its disk has room and that you may write there.",
+        ) from broken
 
 
 def write_new(files: Mapping[Path, str]) -> None:

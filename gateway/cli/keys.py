@@ -55,7 +55,7 @@ def create(
     """Make a key, and its principal if it is new. The key is shown once. Options given change an existing principal."""
     from gateway.cli.output import emit, say
     from gateway.identity.api_keys import create_key
-    from gateway.setup import keep_key
+    from gateway.setup import keep_or_revoke
 
     home = Invocation.of(ctx).home()
     with opened_store(home) as store:
@@ -81,9 +81,9 @@ def create(
             return wanted, create_key(tx, wanted, by=by, days=days), _changes(before, wanted)
 
         principal, token, changes = store.transact(make)
+        kept = str(keep_or_revoke(home, store, name, token, by=by)) if keep else None
     for change in changes:
         typer.echo(f"Changed {name}: {change}.", err=True)
-    kept = str(keep_key(home, name, token)) if keep else None
     if json_output:
         emit({**_described(principal), "id": token.split("_")[1], "key": None if kept else token, "kept": kept})
     elif kept:

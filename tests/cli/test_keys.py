@@ -31,6 +31,21 @@ def test_a_key_is_shown_once_and_never_again(holdgate: Holdgate, home: Path) -> 
     assert (listed["mina"]["roles"], listed["mina"]["groups"]) == (["approver"], ["finance"])
 
 
+def test_a_key_that_cannot_be_kept_opens_nothing(holdgate: Holdgate, home: Path) -> None:
+    """A-3: nobody has it, and it would be one of two; what was kept before still is, and nothing half lies about."""
+    assert holdgate("keys", "create", "clerk", "--keep").code == 0
+    (kept,) = home.rglob("clerk.key")
+    key = kept.read_text()
+    kept.rename(kept.with_name("aside"))
+    kept.mkdir()
+    told = one_sentence(holdgate("keys", "create", "clerk", "--keep"), 3)
+    assert "cannot be kept, and was revoked" in told
+    kept.rmdir()
+    kept.with_name("aside").rename(kept)
+    assert [entry["id"] for entry in keys_ls(holdgate)["clerk"]["keys"]] == [key.split("_")[1]]
+    assert not [file for file in kept.parent.iterdir() if file.name.startswith(".")]
+
+
 def test_duties_are_kept_apart(holdgate: Holdgate) -> None:
     """No agent approves, and no operator does (A-5, H-5); a change of duties is on the ledger."""
     assert "Only a human" in one_sentence(holdgate("keys", "create", "bot", "--role", "approver"), 1)
