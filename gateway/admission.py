@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway import asking, charging, holds, repeats
 from gateway.bodies import Body
 from gateway.decision import Decision, Verdict
-from gateway.errors import Refusal
+from gateway.errors import HoldgateError, Refusal
 from gateway.identify import name_of
 from gateway.keyring import Keyring
 from gateway.ledger_line import Event
@@ -207,16 +207,16 @@ class Admission:
         if over is not None:
             holds.close(tx, row, HoldState.APPROVED, HoldState.DENIED_AT_EXECUTION, over.code)
             return None
-        if not tx.holds.move(row.id, HoldState.APPROVED, HoldState.CONSUMED):
-            return None
+        consumed = tx.holds.move(row.id, HoldState.APPROVED, HoldState.CONSUMED)
         fence = tx.actions.dispatch(
             row.id,
             instance=self._instance,
             lease_until=self._lease(tx, action),
             policy_hash=decision.policy_hash,
         )
-        if fence is None:
-            return None
+        if not consumed or fence is None:
+            # `spendable` saw both in this transaction; to raise undoes what was reserved in it, too.
+            raise HoldgateError("An approval can be spent, and cannot.")
         tx.ledger.append(
             Event.CONSUMED,
             **facts(action),

@@ -51,6 +51,8 @@ class LivePolicy:
         self._tools = tools
         contents = _contents(self._paths)
         self._seen = _mark(contents)
+        self._coming = self._seen
+        """What stood there at the last look."""
         self._current = _compile(contents, tools)
 
     @property
@@ -58,25 +60,28 @@ class LivePolicy:
         """The policy in force now. One reference: it is never half old, half new."""
         return self._current
 
-    def reload_if_changed(self) -> Reload | None:
+    def reload_if_changed(self, *, settled: bool = False) -> Reload | None:
         """Read the files again. None when nothing was edited since the last time.
 
         A broken edit leaves the old policy in force and is reported once, not at every look. Files that were
         deleted count as an edit; so does the last of them, which is refused.
+
+        Args:
+            settled: leave an edit for the next time until it is the same at two of them: half of a file, or one of two
+                files, may be sound and grant what the whole denies.
         """
         before = self._current.hash
         try:
-            contents = _contents(self._paths)
+            contents, missing = _contents(self._paths), None
         except StartupError as problem:
-            mark = _mark({Path(): str(problem).encode()})
-            if mark == self._seen:
-                return None
-            self._seen = mark
-            return Reload(before, before, problem)
+            contents, missing = {Path(): str(problem).encode()}, problem
         mark = _mark(contents)
-        if mark == self._seen:
+        coming, self._coming = self._coming, mark
+        if mark == self._seen or (settled and mark != coming):
             return None
         self._seen = mark
+        if missing is not None:
+            return Reload(before, before, missing)
         try:
             self._current = _compile(contents, self._tools)
         except StartupError as problem:

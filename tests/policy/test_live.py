@@ -56,6 +56,37 @@ def test_a_broken_edit_keeps_the_old_policy_and_is_reported_once(tmp_path: Path)
     assert mended.problem is None
 
 
+def test_an_edit_that_is_being_written_is_not_in_force(tmp_path: Path) -> None:
+    """Half of a file may well be sound, and grant what the rest of it denies."""
+    policy = live(tmp_path, p=ALLOW)
+    old = policy.current
+    denying = ALLOW.replace("ops_adjust: allow", "ops_adjust: allow, billing_refund: allow") + (
+        "rules: [{id: none, because: closed, tools: [billing_refund], then: deny}]\n"
+    )
+    half = denying.partition("rules")[0]
+    for text in (half, denying):
+        (tmp_path / "p.yaml").write_text(text)
+        assert policy.reload_if_changed(settled=True) is None
+        assert policy.current is old
+    assert policy.reload_if_changed(settled=True) is not None
+    assert policy.current.visible(BOT) == {"ops_adjust"}
+    assert policy.reload_if_changed(settled=True) is None
+
+
+def test_a_file_that_is_away_for_a_moment_is_no_edit(tmp_path: Path) -> None:
+    """Some editors delete a file and write it anew."""
+    policy = live(tmp_path, p=ALLOW)
+    (tmp_path / "p.yaml").unlink()
+    assert policy.reload_if_changed(settled=True) is None
+    (tmp_path / "p.yaml").write_text(ALLOW)
+    assert policy.reload_if_changed(settled=True) is None
+    (tmp_path / "p.yaml").unlink()
+    assert policy.reload_if_changed(settled=True) is None
+    refused = policy.reload_if_changed(settled=True)
+    assert refused is not None
+    assert refused.problem is not None
+
+
 def test_added_and_deleted_files_are_edits(tmp_path: Path) -> None:
     """What is in the folder is in force."""
     policy = live(tmp_path, p=ALLOW)
