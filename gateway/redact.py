@@ -2,9 +2,9 @@
 
 semantics.md C-6, S31. A value is looked for as it is and in the encodings that come up by accident or on purpose:
 base64 of both alphabets at every alignment, so also inside of a larger base64 text; hex; percent codes, JSON escapes
-and HTML entities, of any of its characters; and with line breaks or invisible characters put in between. What
-can be located is replaced by `[redacted]`. What is known to be there and cannot be located, because encodings are
-piled up, takes the whole text with it.
+and HTML entities, of any of its characters; with `+` for blanks; and with line breaks or invisible characters put in
+between. What can be located is replaced by `[redacted]`. What is known to be there and cannot be located, because
+encodings are piled up, takes the whole text with it.
 
 Short values: below 8 characters only the value itself is looked for, as a whole word, because a short value's
 encodings match by chance; below 4 characters nothing is, and `learn` says so.
@@ -224,7 +224,8 @@ def _value(value: str) -> _Value:
         encoded = "|".join(f"{_BASE64_CHARACTER}?{re.escape(core)}{_BASE64_CHARACTER}?" for core in base64)
         return re.compile(f"{spelled}|{encoded}|(?i:{octets.hex()})")
 
-    return _Value(len(value), _Spellings((value, *base64), (octets.hex(),)), located)
+    plain = dict.fromkeys((value, value.replace(" ", "+"), *base64))
+    return _Value(len(value), _Spellings(tuple(plain), (octets.hex(),)), located)
 
 
 def _base64_cores(octets: bytes) -> tuple[str, ...]:
@@ -246,7 +247,7 @@ def _any_escape(character: str) -> str:
     code = ord(character)
     named = "|".join(sorted({re.escape(html.escape(character))} - {re.escape(character)}))
     entities = f"&#0*{code};|&#x0*{code:x};" + (f"|{named}" if named else "")
-    simple = rf"|\\{re.escape(character)}" if character in '"\\/' else ""
+    simple = rf"|\\{re.escape(character)}" if character in '"\\/' else r"|\+" if character == " " else ""
     return f"(?:{re.escape(character)}|(?i:{percent}|{unicode}|{entities}){simple})"
 
 

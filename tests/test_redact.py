@@ -7,7 +7,8 @@ import json
 import logging
 import sys
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from urllib.parse import quote, unquote
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, unquote
 
 import pytest
 from hypothesis import given
@@ -71,6 +72,13 @@ def test_a_value_is_taken_out_in_every_spelling(how: str) -> None:
     assert SPELLINGS[how] not in clean
     assert MARK in clean
     assert clean in (f"before {MARK} after", MARK)
+
+
+@pytest.mark.parametrize("spell", [quote_plus, quote, escapes, lambda value: value.replace(" ", "+")])
+def test_the_blanks_of_a_phrase_are_found_as_a_form_spells_them(spell: Callable[[str], str]) -> None:
+    """C-6: a password may be of several words, and a form or a query has `+` between them."""
+    phrase = "correct horse/battery+staple"
+    assert knowing(phrase).scrub(f"p={spell(phrase)}&n=1") == f"p={MARK}&n=1"
 
 
 @pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])

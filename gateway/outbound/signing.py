@@ -10,7 +10,9 @@ from vault.secret import Secret
 
 
 def learn(redactor: Redactor, auth: str, reference: str | None, secret: Secret) -> None:
-    """Have the credential taken out of whatever comes back; of `user:password` the password by itself, too.
+    """Have the credential taken out of whatever comes back; of `user:password` the half that is secret by itself, too.
+
+    That is the password, or the user where the password is under four characters: so some APIs take a key.
 
     Raises:
         CredentialUnavailable: it is not what `auth` says.
@@ -19,7 +21,8 @@ def learn(redactor: Redactor, auth: str, reference: str | None, secret: Secret) 
         # Nothing of it in a name: what is raised here takes this frame along.
         if ":" not in secret.expose():
             raise CredentialUnavailable(f'The value of {reference} is not `user:password`, as `auth="basic"` wants it.')
-        redactor.learn(Secret(secret.expose().partition(":")[2]))
+        if not redactor.learn(Secret(secret.expose().partition(":")[2])):
+            redactor.learn(Secret(secret.expose().partition(":")[0]))
     redactor.learn(secret)
 
 

@@ -100,8 +100,10 @@ async def assert_no_credential_seen(gate: Harness[Any]) -> None:
     places["the answers"] = json.dumps(gate.answers, ensure_ascii=False)
     places["the log"] = "\n".join(gate.logs)
     places["the ledger"] = json.dumps(await gate.ledger(), ensure_ascii=False)
-    _, _, password = gate.secret.partition(":")
-    hidden = [disguise for value in (gate.secret, password) if value for disguise in disguises(value)]
+    user, _, password = gate.secret.partition(":")
+    # As `gateway.outbound.signing` has it: a password of under four characters is no secret, and then the user is.
+    half = password if len(password) > 3 else user
+    hidden = [disguise for value in (gate.secret, half) for disguise in disguises(value)]
     for place, text in places.items():
         for disguise in hidden:
             _must(disguise not in text, f"the credential is in {place}")

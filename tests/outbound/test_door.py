@@ -121,6 +121,18 @@ async def test_a_user_and_a_password_are_presented_as_basic() -> None:
         assert sent == "Basic cm9ib3RAc2hvcC5leGFtcGxlL3Rva2VuOnMzY3JldC1vZi10aGUtZGVzaw=="
 
 
+@pytest.mark.parametrize("password", ["", "X"])
+async def test_a_key_that_is_presented_as_the_user_is_taken_out_of_answers(password: str) -> None:
+    """C-6: where the password is nothing or a letter, the user is the secret."""
+    vault = MemoryVault({REFERENCE: f"sk_live_51Kx7vQ2Zsw9:{password}"})
+    async with (
+        wire(reply(200, '{"was":"sk_live_51Kx7vQ2Zsw9","grade":"X"}')) as upstream,
+        doorway(upstream.port, auth="basic", vault=vault) as at,
+    ):
+        assert await at.read().get("/me") == {"was": "[redacted]", "grade": "X"}
+        assert any("upstream_echoed_credential" in line for line in at.logged)
+
+
 async def test_what_is_no_user_and_password_is_not_sent_as_basic() -> None:
     """C-5: it is refused by its reference, and shown nowhere."""
     async with wire() as upstream, doorway(upstream.port, auth="basic") as at:

@@ -126,6 +126,19 @@ async def test_a_credential_that_is_seen_is_caught(place: str) -> None:
             await assert_no_credential_seen(gate)
 
 
+@pytest.mark.parametrize(
+    ("secret", "half"), [("sk_live_51Kx7vQ2:X", "sk_live_51Kx7vQ2"), ("desk:51Kx7vQ2", "51Kx7vQ2")]
+)
+async def test_the_secret_half_of_a_login_is_looked_for(secret: str, half: str) -> None:
+    """C-6: as the door looks for it, and not for a password of one letter, which would be everywhere."""
+    async with Harness(plain, upstream=Library(), secret=secret) as gate:
+        gate.logs.append("X marks the desk")
+        await assert_no_credential_seen(gate)
+        gate.logs.append(half)
+        with pytest.raises(AssertionError, match="the credential is in the log"):
+            await assert_no_credential_seen(gate)
+
+
 async def test_a_write_that_the_upstream_does_not_deduplicate_is_sent_once() -> None:
     """I-8: its connector's header is for other paths, so it does not go out with it, and nobody trusts in it."""
     async with Harness(partly, upstream=Library()) as gate:
