@@ -66,7 +66,7 @@ HOMES = {
     "mcp": rf"gateway\.(wire\.({_MCP})|cli\.call|demo\.\w+)",
     "mcp_types": rf"gateway\.(wire\.({_MCP})|cli\.call)",
     "httpx2": r"gateway\.(cli\.call|demo\.stage)",
-    "httpx": r"gateway\.outbound\.(engine|exchange|door|answers|resolver)",
+    "httpx": r"gateway\.outbound\.(engine|exchange|door|resolver)",
     "aiohttp": r"gateway\.outbound\.(engine|exchange|resolver)",
     "yarl": r"gateway\.outbound\.engine",
     "rfc8785": r"gateway\.canonical",

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
-
-import httpx
 
 from gateway import strict_json
 from gateway.connector import JSON, Fetched
 from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.frozen import statically_frozen
+from gateway.outbound.links import BadLink, next_page
 from gateway.outbound.upstream import Wanted
 from gateway.redact import INVISIBLE, Redactor
 
@@ -38,7 +36,7 @@ class Answer:
     """Whether the body is missing because the connection broke, so that reading again may help."""
     etag: str = ""
     link: str = ""
-    """The headers of these names, where they are wanted and there."""
+    """The headers of these names, with every known credential taken out; empty where they are not wanted."""
 
 
 def value_of(
@@ -128,12 +126,13 @@ def _parsed(answer: Answer, *, mutates: bool) -> JSON:
 
 def _fetched(value: JSON, answer: Answer) -> Fetched:
     """The value of an answer with its etag, and the query of the page that its `Link` calls the next (RFC 8288)."""
-    if not (answer.etag.isascii() and answer.link.isascii()):
-        said = "The answer cannot be read: its `ETag` or `Link` is not ASCII."
-        raise UpstreamError("upstream_bad_answer", said, effect="none", status=answer.status)
-    following = httpx.Response(200, headers={"Link": answer.link}).links.get("next", {}).get("url")
-    page = None if following is None else dict(parse_qsl(urlsplit(following).query, keep_blank_values=True))
-    return Fetched(value, answer.etag or None, page)
+    try:
+        if not (answer.etag.isascii() and answer.link.isascii()):
+            raise BadLink("or its `ETag` is not ASCII")
+        return Fetched(value, answer.etag or None, next_page(answer.link))
+    except BadLink as bad:
+        said = f"The answer cannot be read: its `Link` {bad}."
+        raise UpstreamError("upstream_bad_answer", said, effect="none", status=answer.status) from None
 
 
 def _refused(answer: Answer, *, mutates: bool, definite_errors: frozenset[int], redactor: Redactor) -> UpstreamError:

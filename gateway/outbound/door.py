@@ -289,10 +289,11 @@ class _Passage:
             broke_off = not isinstance(response.body, BodyRefused)
             return Answer(status, retry_after, None, flaw=str(response.body), broke_off=broke_off)
         clean, echoed = self._redactor.scrub_bytes(response.body)
+        etag = link = ""
+        if wanted is Wanted.FETCHED:
+            etag, link = self._redactor.scrub(response.etag), self._redactor.scrub(response.link)
+            echoed = echoed or (etag, link) != (response.etag, response.link)
         if echoed:
             said = {"connector": self._connector.name, "tool": self._tool.name, "action": self._permit.action_id}
             log.warning("upstream_echoed_credential", extra=said)
-        if wanted is not Wanted.FETCHED:
-            return Answer(status, retry_after, clean)
-        scrub = self._redactor.scrub
-        return Answer(status, retry_after, clean, etag=scrub(response.etag or ""), link=scrub(response.link or ""))
+        return Answer(status, retry_after, clean, etag=etag, link=link)

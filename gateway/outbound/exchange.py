@@ -35,8 +35,8 @@ class Response:
     """The header of that name."""
     body: bytes | httpx.RequestError
     """Or why it could not be read: `BodyRefused`, or the connection broke."""
-    etag: str | None = None
-    link: str | None = None
+    etag: str = ""
+    link: str = ""
 
 
 def spoilt(connection: Connection) -> bool:
@@ -138,8 +138,10 @@ def _too_large(max_body: int) -> BodyRefused:
 
 
 def _response(head: RawResponseMessage, body: bytes | httpx.RequestError) -> Response:
-    said = head.headers.get
-    return Response(head.code, said("Retry-After"), body, said("ETag"), said("Link"))
+    said = head.headers
+    # A header that is a list may come in several lines (RFC 9110).
+    link = ", ".join(said.getall("Link", ()))
+    return Response(head.code, said.get("Retry-After"), body, said.get("ETag", ""), link)
 
 
 def _cause(error: Exception) -> str:

@@ -15,7 +15,7 @@ from gateway.errors import CredentialUnavailable, UpstreamError
 from gateway.model import Mode
 from gateway.testing.secrecy import MemoryVault
 from tests.doorway import CANARY, REFERENCE, doorway, failure
-from tests.misbehaving import reply, wire
+from tests.misbehaving import reply, say, wire
 from vault.broker import Reading
 from vault.reference import Reference
 
@@ -207,8 +207,30 @@ async def test_a_header_that_is_wanted_is_text_and_holds_no_credential(name: str
         fetched = await at.read().fetch("/orders")
         assert CANARY not in unquote(repr(fetched))
         assert "[redacted]" in repr(fetched)
+        assert any("upstream_echoed_credential" in line for line in at.logged)
         error = await failure(at.read().fetch("/orders"))
         assert (error.code, error.effect) == ("upstream_bad_answer", "none")
+
+
+async def test_the_next_page_is_found_in_whichever_line_of_the_header_it_is() -> None:
+    """RFC 9110: a list may be split over several lines; the last page must not seem to be reached before it is."""
+    lines = b'Link: <https://x.example/?n=1>; rel="prev"\r\nLink: <https://x.example/?n=3>; rel="next"\r\n'
+    async with (
+        wire(say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + lines + b"\r\n[]")) as upstream,
+        doorway(upstream.port) as at,
+    ):
+        assert await at.read().fetch("/orders") == Fetched([], None, {"n": "3"})
+
+
+@pytest.mark.parametrize("link", ['<http://[x>; rel="next"', '</page/2>; rel="next"', '</?a=1&a=2>; rel="next"', "x"])
+async def test_a_next_page_that_cannot_be_asked_for_is_told_and_not_taken_for_the_last(link: str) -> None:
+    """I-7: an answer that cannot be read, and nothing of it in the message; `get` still reads its body."""
+    async with wire(reply(200, "[]", headers={"Link": link})) as upstream, doorway(upstream.port) as at:
+        error = await failure(at.read().fetch("/orders"))
+        assert (error.code, error.effect) == ("upstream_bad_answer", "none")
+        assert "its `Link` " in str(error)
+        assert link not in str(error)
+        assert await at.read().get("/orders") == []
 
 
 async def test_a_read_carries_no_idempotency_key() -> None:
