@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from gateway.authorization import header_of
+from gateway.authorization import BASIC, BEARER, HEADER, header_of
 from gateway.connector import Connector
 from gateway.errors import StartupError
 from gateway.tool import Fields
@@ -52,6 +52,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 _RESERVED_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "cookie"}
     | {"expect", "host", "if-match", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"}
+    # These make another verb of a GET, and so a write of what may only read (semantics.md D-3).
+    | {"x-http-method", "x-http-method-override", "x-method-override"}
 )
 
 
@@ -130,12 +132,17 @@ def base_of(connector: Connector) -> str:
 
 def _check_headers(connector: Connector) -> None:
     """Each is named once, and is none that the gateway sets itself."""
+    scheme = connector.auth.lower()
+    if scheme in (BEARER, BASIC) and connector.auth != scheme:
+        # Taken at its word, it would be the name of a header.
+        raise StartupError(f"Connector {connector.name} has auth={connector.auth!r}.", remedy=f"Write it {scheme!r}.")
     key = () if connector.idempotency_header is None else (connector.idempotency_header,)
     taken = set(_RESERVED_HEADERS)
     for header in (header_of(connector.auth), *key, *connector.headers):
         if not _HEADER_NAME.fullmatch(header) or header.lower() in taken:
             raise StartupError(f"Connector {connector.name} names the header {header!r}, which it cannot set.")
-        taken.add(header.lower())
+        # A credential is named, and its value is in the vault: neither code nor a key is one.
+        taken |= {header.lower(), HEADER.lower()}
     for header, value in connector.headers.items():
         try:
             checked_header(value)
@@ -179,23 +186,32 @@ def encoded(fields: Fields) -> str:
     Raises:
         EgressRefused: a value that is not text, an integer or a boolean.
     """
-    spelled: dict[str, str] = {}
-    for name, value in fields.items():
-        if not isinstance(value, (str, int)):
-            raise EgressRefused("A value of a query or a form is text, an integer or a boolean.")
-        spelled[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    spelled = {name: _spelled(value) for name, value in fields.items()}
     try:
         return urlencode(spelled, quote_via=quote, safe="")
     except UnicodeEncodeError:
         raise EgressRefused("A value of a query or a form holds half of a surrogate pair.") from None
 
 
+def _spelled(value: object) -> str:
+    """As JSON has it: an enum of texts is its value, where `str` gives its name."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return str.__str__(value)
+        case int():
+            return int.__repr__(value)
+    raise EgressRefused("A value of a query or a form is text, an integer or a boolean.")
+
+
 def checked_header(value: str) -> str:
     """`value` itself, when it can be sent as one header.
 
     Raises:
-        EgressRefused: it is empty, longer than 256 characters, or not printable ASCII.
+        EgressRefused: it is no text, empty, longer than 256 characters, or not printable ASCII.
     """
-    if not (0 < len(value) <= 256 and value.isascii() and value.isprintable() and value.strip() == value):
+    one_line = isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() == value
+    if not (one_line and 0 < len(value) <= 256):
         raise EgressRefused("A header value is 1 to 256 printable ASCII characters.")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from dataclasses import replace
+from enum import Enum, IntEnum
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -165,6 +166,31 @@ async def test_a_write_may_send_a_form(verb: str) -> None:
         (arrival,) = upstream.arrivals
         assert arrival.headers["content-type"] == "application/x-www-form-urlencoded"
         assert arrival.body == b"amount=700&capture=true&metadata%5Border%5D=a%20b%26c%3Dd%2F%C3%A9"
+
+
+class Reason(str, Enum):  # noqa: UP042 - as many connectors are written
+    """Of a refund."""
+
+    FRAUD = "fraud"
+
+
+class Priority(IntEnum):
+    """Of a ticket."""
+
+    HIGH = 3
+
+
+async def test_an_enum_is_sent_by_its_value_in_a_form_and_a_query_as_in_json() -> None:
+    """Python spells the first one `Reason.FRAUD`."""
+    fields = {"reason": Reason.FRAUD, "priority": Priority.HIGH}
+    async with wire() as upstream, doorway(upstream.port) as at:
+        await at.write().post("/refunds", form=fields)
+        await at.write().post("/refunds", fields)
+        await at.read().get("/refunds", fields)
+        form, body, query = upstream.arrivals
+        assert form.body == b"reason=fraud&priority=3"
+        assert body.body == b'{"reason":"fraud","priority":3}'
+        assert query.target == "/v1/refunds?reason=fraud&priority=3"
 
 
 @pytest.mark.parametrize("form", [{"n": 1.5}, {"n": None}, {"n": ["a"]}, {"n": "\ud800"}])

@@ -154,6 +154,8 @@ def test_a_base_url_that_cannot_be_trusted_stops_the_start(base_url: str) -> Non
         {"headers": {"X-Api-Key": "x"}, "auth": "x-api-key"},
         {"headers": {"Request-Id": "x"}, "idempotency_header": "request-id"},
         {"headers": {"X-Tenant": "a", "x-tenant": "b"}},
+        {"headers": {"Authorization": "Bearer x"}, "auth": "X-Api-Key"},
+        {"headers": {"X-HTTP-Method-Override": "DELETE"}},
     ],
 )
 def test_a_header_that_frames_the_request_cannot_be_named(named: dict[str, Any]) -> None:
@@ -162,11 +164,18 @@ def test_a_header_that_frames_the_request_cannot_be_named(named: dict[str, Any])
         base_of(Connector("shop", base_url="https://api.example", **named))
 
 
-@pytest.mark.parametrize("value", ["", "a\r\nX-Admin: 1", " a", "é", "a" * 257])
-def test_a_header_of_the_connectors_own_is_one_line_of_ascii(value: str) -> None:
+@pytest.mark.parametrize("value", ["", "a\r\nX-Admin: 1", " a", "é", "a" * 257, 7])
+def test_a_header_of_the_connectors_own_is_one_line_of_ascii(value: Any) -> None:
     """C-8: found at start-up, and not with the first call."""
     with pytest.raises(StartupError, match="header 'X-Tenant'"):
         base_of(Connector("shop", base_url="https://api.example", headers={"X-Tenant": value}))
+
+
+@pytest.mark.parametrize("auth", ["Basic", "BEARER"])
+def test_a_scheme_in_capitals_is_no_header_of_that_name(auth: str) -> None:
+    """The credential would go out as it is, in a header that nobody reads."""
+    with pytest.raises(StartupError, match=f"auth='{auth}'.*Write it '{auth.lower()}'"):
+        base_of(Connector("shop", base_url="https://api.example", auth=auth))
 
 
 def test_a_base_url_loses_its_last_slash() -> None:
