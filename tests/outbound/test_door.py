@@ -157,6 +157,16 @@ async def test_a_connector_may_have_headers_that_go_with_every_request() -> None
             assert arrival.headers["authorization"] == f"Bearer {CANARY}"
 
 
+@pytest.mark.parametrize(("verb", "sent"), [("put", {"form": {"n": 1}}), ("patch", {"form": {"n": 1}}), ("delete", {})])
+async def test_a_write_may_insist_on_the_etag_that_a_fetch_has_shown(verb: str, sent: dict[str, Any]) -> None:
+    """So the upstream refuses what has changed in between."""
+    async with wire(reply(200, "{}", headers={"ETag": '"7"'}), reply()) as upstream, doorway(upstream.port) as at:
+        mine = at.write()
+        shown = await mine.fetch("/orders/1")
+        await getattr(mine, verb)("/orders/1", if_match=shown.etag, **sent)
+        assert upstream.arrivals[1].headers["if-match"] == '"7"'
+
+
 @pytest.mark.parametrize("verb", ["post", "put", "patch"])
 async def test_a_write_may_send_a_form(verb: str) -> None:
     """As APIs of payments want it: each field once, everything in it encoded."""
@@ -226,8 +236,9 @@ async def test_a_fetch_shows_the_etag_and_where_the_next_page_is() -> None:
 async def test_a_header_that_is_wanted_is_text_and_holds_no_credential(name: str) -> None:
     """S31: what connectors are shown of an answer is cleaned, whichever part of it it is."""
     echo = f'<https://x.example/?t={quote(CANARY, safe="")}>; rel="next"'
+    odd = '<https://x.example/?t=\xff>; rel="next"'
     async with (
-        wire(reply(200, "{}", headers={name: echo}), reply(200, "{}", headers={name: "\xff"})) as upstream,
+        wire(reply(200, "{}", headers={name: echo}), reply(200, "{}", headers={name: odd})) as upstream,
         doorway(upstream.port) as at,
     ):
         fetched = await at.read().fetch("/orders")

@@ -33,21 +33,23 @@ async def test_of_an_action_that_is_sent_again_a_look_or_a_success_can_tell() ->
         assert at.write().accounted_for, "and of an action that was never sent there is no doubt"
 
 
-async def test_a_look_tells_of_the_writes_before_it_only() -> None:
+@pytest.mark.parametrize("look", ["get", "fetch", "download"])
+async def test_a_look_tells_of_the_writes_before_it_only(look: str) -> None:
     """I-7: a later write has a doubt of its own, and one that was answered takes none away and adds none."""
     async with wire(close, reply(), reply(), close, reply(404), reply()) as upstream, doorway(upstream.port) as at:
         mine = at.write()
+        looking = getattr(mine, look)
         await failure(mine.post("/orders"))
         assert not mine.accounted_for
-        await mine.get("/orders")
+        await looking("/orders")
         assert mine.accounted_for
         await mine.post("/orders/1/lines")
         assert mine.accounted_for
         await failure(mine.post("/orders/1/lines"))
         assert not mine.accounted_for
-        await failure(mine.get("/orders"))
+        await failure(looking("/orders"))
         assert not mine.accounted_for, "a refused look tells nothing"
-        await mine.get("/orders")
+        await looking("/orders")
         assert (mine.accounted_for, mine.acknowledged) == (True, False)
 
 
