@@ -142,7 +142,7 @@ class Connector:
     def read(
         self, *, title: str | None = None, timeout: float = 15.0, sensitive: tuple[str, ...] = ()
     ) -> Callable[[RunFunction], Tool]:
-        """Declare a tool that changes nothing. Its upstream refuses every verb but `get`."""
+        """Declare a tool that changes nothing. Its upstream only reads: `get`, `fetch` and `download`."""
         return lambda function: self._declare(
             function, title=title, effect=Effect.READ, risk=Risk.LOW, timeout=timeout, sensitive=frozenset(sensitive)
         )

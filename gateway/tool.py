@@ -67,7 +67,7 @@ class Fetched:
 
     data: JSON
     etag: str | None
-    """For `if_match`; None: there was none."""
+    """For `if_match`, which asks for nothing when it is None: there was none."""
     next: Mapping[str, str] | None
     """The query of the next page, from the `Link` header; None: it names none."""
 
