@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.connector import Connector
 from gateway.errors import StartupError
-from gateway.outbound.egress import base_of
+from gateway.outbound.egress import base_of, check_headers
 from gateway.passphrase import passphrase
 from gateway.settings import HashicorpVaultSettings, Home, LocalVaultSettings
 from gateway.tools.catalogue import Catalogue, load_connectors
@@ -51,6 +51,16 @@ def named_connectors(home: Home) -> list[Connector]:
             remedy="Name one under `connectors`, e.g. `- connectors.billing`.",
         )
     return load_connectors(home.settings.connectors, home.file.parent)
+
+
+def require_sound_headers(connectors: Iterable[Connector]) -> None:
+    """Tell an author of what would stop the start whatever an installation's settings say.
+
+    Raises:
+        StartupError: a connector names a header that it cannot set; see `egress.check_headers`.
+    """
+    for connector in connectors:
+        check_headers(connector)
 
 
 def _check_hosts(home: Home, connectors: Sequence[Connector]) -> None:

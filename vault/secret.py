@@ -40,6 +40,10 @@ class Secret:
         value = self._reveal()
         return value.isascii() and value.isprintable() and value.strip() == value != ""
 
+    def is_a_login(self) -> bool:
+        """Whether it is `user:password`, as RFC 7617 has them; either may be empty."""
+        return ":" in self._reveal()
+
     def __repr__(self) -> str:
         return _HIDDEN
 

@@ -239,11 +239,12 @@ def _vault(home: Home) -> Iterator[Finding]:
         connectors = catalogue_of(home).connectors
     except StartupError:
         connectors = ()
-    references = sorted({connector.credential for connector in connectors if connector.credential})
-    yield from asyncio.run(_ask_vault(home, references))
+    credentials = sorted({(connector.credential, connector.auth) for connector in connectors if connector.credential})
+    yield from asyncio.run(_ask_vault(home, credentials))
 
 
-async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
+async def _ask_vault(home: Home, credentials: list[tuple[str, str]]) -> list[Finding]:
+    from gateway.authorization import require_presentable
     from gateway.equipment import open_vault
     from gateway.settings import LocalVaultSettings
     from vault.reference import Reference
@@ -255,14 +256,13 @@ async def _ask_vault(home: Home, references: list[str]) -> list[Finding]:
             found = [Finding("vault", "ok", await vault.check())]
         except CredentialUnavailable as down:
             return [Finding("vault", "fail", str(down))]
-        for reference in references:
+        for reference, auth in credentials:
             try:
-                await vault.read(Reference.parse(reference))
+                require_presentable(auth, reference, (await vault.read(Reference.parse(reference))).secret)
+                found.append(Finding("credential", "ok", f"{reference} has a value."))
             except CredentialUnavailable as missing:
                 remedy = f"`holdgate secret set '{reference}'` stores one." if local else None
                 found.append(Finding("credential", "fail", str(missing), remedy))
-            else:
-                found.append(Finding("credential", "ok", f"{reference} has a value."))
         return found
     finally:
         await vault.close()

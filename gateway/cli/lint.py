@@ -54,6 +54,14 @@ def lint(
 
 def _chosen(invocation: Invocation, sources: Sequence[str]) -> list[Connector]:
     """The connectors that are meant: files need no settings, names are looked for there first."""
+    from gateway.equipment import require_sound_headers
+
+    connectors = _loaded(invocation, sources)
+    require_sound_headers(connectors)
+    return connectors
+
+
+def _loaded(invocation: Invocation, sources: Sequence[str]) -> list[Connector]:
     from gateway.equipment import named_connectors
     from gateway.tools.catalogue import is_path, load_connectors
 

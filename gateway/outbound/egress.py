@@ -126,12 +126,16 @@ def base_of(connector: Connector) -> str:
             checked_path(prefix)
         except EgressRefused as refused:
             raise _bad_base(connector, f"has a prefix that is refused: {refused}", "Correct it.") from None
-    _check_headers(connector)
+    check_headers(connector)
     return f"{parts.scheme}://{parts.netloc}{prefix}"
 
 
-def _check_headers(connector: Connector) -> None:
-    """Each is named once, and is none that the gateway sets itself."""
+def check_headers(connector: Connector) -> None:
+    """Each is named once, and is none that the gateway sets itself.
+
+    Raises:
+        StartupError: one is not, or has a value that is not one line; or `auth` is a scheme in capitals.
+    """
     scheme = connector.auth.lower()
     if scheme in (BEARER, BASIC) and connector.auth != scheme:
         # Taken at its word, it would be the name of a header.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.authorization import BASIC, header_of, presented
-from gateway.errors import CredentialUnavailable
+from gateway.authorization import BASIC, header_of, presented, require_presentable
 from gateway.outbound.template import Template
 from gateway.redact import Redactor
 from vault.secret import Secret
@@ -17,12 +16,9 @@ def learn(redactor: Redactor, auth: str, reference: str | None, secret: Secret) 
     Raises:
         CredentialUnavailable: it is not what `auth` says.
     """
-    if auth == BASIC:
-        # Nothing of it in a name: what is raised here takes this frame along.
-        if ":" not in secret.expose():
-            raise CredentialUnavailable(f'The value of {reference} is not `user:password`, as `auth="basic"` wants it.')
-        if not redactor.learn(Secret(secret.expose().partition(":")[2])):
-            redactor.learn(Secret(secret.expose().partition(":")[0]))
+    require_presentable(auth, reference, secret)
+    if auth == BASIC and not redactor.learn(Secret(secret.expose().partition(":")[2])):
+        redactor.learn(Secret(secret.expose().partition(":")[0]))
     redactor.learn(secret)
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import yaml
+
 from gateway.settings import Home
 from tests.cli.command import Holdgate
 
@@ -147,3 +149,41 @@ def test_an_access_that_ends_soon_is_told_before_it_does(holdgate: Holdgate) -> 
     assert holdgate("keys", "ls").out.count(" (until 20") == 2
     holdgate("keys", "create", "bot", "--days", "90")
     assert ending() == []
+
+
+DESK = '''"""A help desk."""
+
+from gateway.connector import Connector, Nothing, Output, Upstream
+
+desk = Connector("desk", base_url="https://desk.example", credential="kv/desk/api#login", auth="basic")
+
+
+class Me(Output):
+    id: str
+
+
+@desk.read()
+async def me(args: Nothing, upstream: Upstream) -> Me:
+    """Show who is logged in."""
+    return Me.model_validate(await upstream.get("/me"))
+'''
+
+
+def test_a_login_that_lacks_its_user_shows_before_the_first_call_fails(home: Path, holdgate: Holdgate) -> None:
+    """What the vault holds must be what the connector's `auth` presents; its value is not shown (C-5)."""
+
+    def login() -> tuple[str, str]:
+        found = [one for one in holdgate("doctor", "--json").json if one["check"] == "credential"]
+        return next((one["verdict"], one["message"]) for one in found if "kv/desk/api#login" in one["message"])
+
+    (home / "desk.py").write_text(DESK)
+    settings = yaml.safe_load(holdgate.config.read_text())
+    connectors = [*settings["connectors"], str(home / "desk.py")]
+    holdgate.config.write_text(yaml.safe_dump({**settings, "connectors": connectors}))
+    holdgate("secret", "set", "kv/desk/api#login", stdin="s3cret-of-the-desk\n")
+    verdict, message = login()
+    assert verdict == "fail"
+    assert "is not `user:password`" in message
+    assert "s3cret" not in message
+    holdgate("secret", "set", "kv/desk/api#login", stdin="me@desk.example:s3cret-of-the-desk\n")
+    assert login() == ("ok", "kv/desk/api#login has a value.")

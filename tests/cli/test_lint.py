@@ -104,6 +104,17 @@ def test_warnings_alone_are_no_failure(nowhere: Holdgate, tmp_path: Path) -> Non
     assert [one["rule"] for one in ended.json["findings"]] == ["slow", "pattern"]
 
 
+@pytest.mark.parametrize("wrong", ['auth="Basic"', 'headers={"Accept": "text/csv"}', 'headers={"Api-Version": 2}'])
+def test_a_header_that_stops_the_start_is_told_to_its_author(nowhere: Holdgate, tmp_path: Path, wrong: str) -> None:
+    """Exit 3, as when the file does not load: whose tools are sound has a connector that no server starts with."""
+    file = written(
+        tmp_path, SOUND.replace('base_url="https://desk.example"', f'base_url="https://desk.example", {wrong}')
+    )
+    ended = nowhere("tools", "lint", file)
+    assert ended.code == 3
+    assert "Connector desk" in ended.err
+
+
 def test_what_lint_calls_an_error_stops_the_start(nowhere: Holdgate, home: Path, holdgate: Holdgate) -> None:
     """The same verdict: a server with that connector is refused with the same words, file and line."""
     file = written(home, SOUND.replace("id: str\n", "tags: list[str | None]\n"))
