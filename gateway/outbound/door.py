@@ -35,7 +35,7 @@ from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.signing import learn, signed
 from gateway.outbound.template import Template, template_of
-from gateway.outbound.upstream import Form, GatedUpstream, Wanted, Writes, through
+from gateway.outbound.upstream import FormBody, GatedUpstream, Wanted, Writes, through
 from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
@@ -133,7 +133,7 @@ class _Passage:
         method: str,
         path: str,
         query: Fields | None,
-        body: JSON | Form,
+        body: JSON | FormBody,
         if_match: str | None,
         wanted: Wanted = Wanted.JSON,
     ) -> JSON:
@@ -163,7 +163,7 @@ class _Passage:
         method: str,
         path: str,
         query: Fields | None,
-        body: JSON | Form,
+        body: JSON | FormBody,
         if_match: str | None,
         number: int | None,
         wanted: Wanted,

@@ -144,7 +144,10 @@ def check_headers(connector: Connector) -> None:
     taken = set(_RESERVED_HEADERS)
     for header in (header_of(connector.auth), *key, *connector.headers):
         if not _HEADER_NAME.fullmatch(header) or header.lower() in taken:
-            raise StartupError(f"Connector {connector.name} names the header {header!r}, which it cannot set.")
+            raise StartupError(
+                f"Connector {connector.name} names the header {header!r}, which it cannot set.",
+                remedy="Leave it out: it is no name of one, it is named already, or the gateway sets it.",
+            )
         # A credential is named, and its value is in the vault: neither code nor a key is one.
         taken |= {header.lower(), HEADER.lower()}
     for header, value in connector.headers.items():

@@ -9,7 +9,7 @@ from typing import Final
 from gateway.connector import JSON
 from gateway.frozen import statically_frozen
 from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded
-from gateway.outbound.upstream import Form, Wanted
+from gateway.outbound.upstream import FormBody, Wanted
 from gateway.tool import Fields
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
@@ -40,7 +40,7 @@ def template_of(
     path: str,
     *,
     query: Fields | None,
-    body: JSON | Form,
+    body: JSON | FormBody,
     if_match: str | None,
     key: tuple[str, str] | None,
     more: Iterable[tuple[str, str]] = (),
@@ -63,7 +63,7 @@ def template_of(
         raise EgressRefused(f"A path and its query have at most {_LONGEST_PATH} characters.")
     headers = [("Accept", "*/*" if wanted is Wanted.FILE else "application/json"), *_COMMON_HEADERS, *more]
     content = b""
-    if isinstance(body, Form):
+    if isinstance(body, FormBody):
         content = encoded(body.fields).encode("ascii")
         headers.append(("Content-Type", "application/x-www-form-urlencoded"))
     elif body is not None:

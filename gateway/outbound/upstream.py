@@ -23,7 +23,7 @@ class Wanted(Enum):
 
 
 @statically_frozen
-class Form:
+class FormBody:
     """A body that is a form, and not JSON."""
 
     fields: Fields
@@ -37,7 +37,7 @@ class Ask(Protocol):
         method: str,
         path: str,
         query: Fields | None,
-        body: JSON | Form,
+        body: JSON | FormBody,
         if_match: str | None,
         wanted: Wanted = Wanted.JSON,
     ) -> Awaitable[JSON]:
@@ -56,7 +56,7 @@ def through(door: Ask) -> Ask:
         method: str,
         path: str,
         query: Fields | None,
-        body: JSON | Form,
+        body: JSON | FormBody,
         if_match: str | None,
         wanted: Wanted = Wanted.JSON,
     ) -> Awaitable[JSON]:
@@ -213,9 +213,9 @@ class GatedUpstream:
         return await self._ask("DELETE", path, None, None, if_match)
 
 
-def _content(body: JSON, form: Fields | None) -> JSON | Form:
+def _content(body: JSON, form: Fields | None) -> JSON | FormBody:
     if form is None:
         return body
     if body is not None:
         raise TypeError("a request has a JSON body or a form, and not both")
-    return Form(form)
+    return FormBody(form)
