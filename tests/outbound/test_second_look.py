@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
 
+from gateway.connector import Connector
 from gateway.errors import LedgerUnavailable, Refusal
 from gateway.outbound.egress import base_of
 from gateway.outbound.engine import AiohttpEngine
 from gateway.outbound.lane import EngineFor
 from gateway.permit import Permit
-from tests.doorway import doorway, failure
+from tests.doorway import doorway, failure, soon
 from tests.misbehaving import Act, close, reply, say_and_hang, wire
 
 pytestmark = pytest.mark.anyio
@@ -140,6 +142,50 @@ async def test_a_look_that_takes_too_long_ends_at_the_deadline() -> None:
             error = await failure(at.write(seconds=0.3).post("/orders"))
             assert (error.code, error.effect, error.sent) == ("upstream_unreachable", "none", False)
             assert upstream.arrivals == []
+
+
+async def test_what_passed_between_the_permit_and_the_door_counts_as_waiting() -> None:
+    """T-10: what stops it may have come meanwhile, and the look of the admission is as old as the permit."""
+    switch = Switch()
+    async with wire() as upstream, doorway(upstream.port, stopped=switch) as at:
+        await at.read().get("/orders")
+        permit = at.permit(at.writing)
+        await asyncio.sleep(A_WHILE)
+        await at.door.open(at.writing, permit, deadline=soon()).post("/orders")
+        assert (switch.looks, len(upstream.writes)) == (1, 1)
+
+
+async def test_nothing_is_sent_once_the_time_is_up_though_there_is_a_connection() -> None:
+    """R-8, I-7: a busy machine may come to it too late; what has no time for an answer would be in doubt."""
+
+    async def busily(permit: Permit, connector: str) -> None:
+        time.sleep(0.3)  # noqa: ASYNC251 - nothing else runs meanwhile, which is the point
+
+    async with wire() as upstream:
+        url = f"http://billing.internal:{upstream.port}"
+        engine = resolving_slowly(lambda: None)
+        async with doorway(upstream.port, base_url=url, engine=engine, stopped=busily) as at:
+            mine = at.write(seconds=0.25)
+            error = await failure(mine.post("/orders"))
+            assert (error.code, error.effect, error.sent, mine.wrote) == ("upstream_unreachable", "none", False, False)
+            assert upstream.arrivals == []
+
+
+async def test_a_connection_that_does_not_come_ends_at_the_deadline() -> None:
+    """R-8: before the five seconds that it may take at most."""
+
+    async def resolve(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    def never(connector: Connector) -> AiohttpEngine:
+        return AiohttpEngine(base_of(connector), internal=True, resolve=resolve)
+
+    async with wire() as upstream:
+        url = f"http://billing.internal:{upstream.port}"
+        async with doorway(upstream.port, base_url=url, engine=never) as at, asyncio.timeout(3):
+            error = await failure(at.read(seconds=0.2).get("/orders"))
+            assert (error.code, error.effect, error.sent) == ("upstream_unreachable", "none", False)
 
 
 async def test_where_nobody_knows_whether_it_is_stopped_it_does_not_go_out() -> None:
