@@ -32,8 +32,9 @@ def load_catalogue(home: Home, connectors: Sequence[Connector] | None = None) ->
                 name,
                 remedy=f"Loaded are: {', '.join(sorted(known))}.",
             )
-        for field, value in given.model_dump(exclude_none=True).items():
+        for field, value in given.model_dump(exclude_none=True, exclude={"headers"}).items():
             setattr(connector, field, value)
+        connector.headers = {**connector.headers, **given.headers}
     _check_hosts(home, connectors)
     return Catalogue(connectors)
 

@@ -114,6 +114,8 @@ class ConnectorSettings(_Strict):
     """Instead of the connector's own: `https://host[:port][/prefix]`. Agents never choose a host."""
     credential: str | None = None
     """Instead of the connector's own: where the credential is in the vault, e.g. `kv/billing/refunds#token`."""
+    headers: dict[str, str] = {}
+    """Sent with every request, beside or instead of the connector's own: tenants, versions. No secret."""
     internal: bool | None = None
     """Whether the host may be a private or loopback address and use plain http; else both are refused."""
     calls_per_second: Annotated[float, Field(gt=0, strict=False)] | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.equipment import load_catalogue
 from gateway.errors import StartupError
 from gateway.settings import Home
 
@@ -23,6 +24,32 @@ def test_the_url_is_one_that_a_client_can_open(tmp_path: Path, listen: str, url:
     file = tmp_path / "holdgate.yaml"
     file.write_text(f"listen: {listen}\n", encoding="utf-8")
     assert Home(file).url == url
+
+
+def test_an_installation_has_headers_of_its_own(tmp_path: Path) -> None:
+    """A tenant is known where the gateway runs, and not where its connector was written."""
+    (tmp_path / "own.py").write_text(_OWN, encoding="utf-8")
+    file = tmp_path / "holdgate.yaml"
+    file.write_text("connectors: [./own.py]\nconnector: {own: {headers: {X-Tenant: acme, Api-Version: '2'}}}\n")
+    (own,) = load_catalogue(Home(file)).connectors
+    assert own.headers == {"Api-Version": "2", "X-Tenant": "acme"}
+    file.write_text("connectors: [./own.py]\nconnector: {own: {headers: {Authorization: Bearer x}}}\n")
+    with pytest.raises(StartupError, match="names the header 'Authorization', which it cannot set"):
+        load_catalogue(Home(file))
+
+
+_OWN = '''
+from gateway.connector import Connector, Nothing, Output, Upstream
+own = Connector("own", base_url="https://own.example.com", headers={"Api-Version": "1"})
+
+class Thing(Output):
+    name: str
+
+@own.read()
+async def show_thing(args: Nothing, upstream: Upstream) -> Thing:
+    """Show the thing. Call this when it is asked for."""
+    return Thing.model_validate(await upstream.get("/thing"))
+'''
 
 
 @pytest.mark.parametrize(
