@@ -266,7 +266,7 @@ class App:
     async def _watch_policy(self) -> None:
         while True:
             await asyncio.sleep(_POLICY_LOOK)
-            reload = self.policy.reload_if_changed(settled=True)
+            reload = self.policy.reload_if_changed()
             if reload is None:
                 continue
             if reload.problem is not None:

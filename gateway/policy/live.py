@@ -60,15 +60,14 @@ class LivePolicy:
         """The policy in force now. One reference: it is never half old, half new."""
         return self._current
 
-    def reload_if_changed(self, *, settled: bool = False) -> Reload | None:
-        """Read the files again. None when nothing was edited since the last time.
+    def reload_if_changed(self) -> Reload | None:
+        """Look at the files again. None when nothing was edited, or what was is not the same as at the last look.
+
+        Half of a file, or one of two files, may be sound, and grant what the whole denies. So look now and then: an
+        edit is put in force by the second look that sees it.
 
         A broken edit leaves the old policy in force and is reported once, not at every look. Files that were
         deleted count as an edit; so does the last of them, which is refused.
-
-        Args:
-            settled: leave an edit for the next time until it is the same at two of them: half of a file, or one of two
-                files, may be sound and grant what the whole denies.
         """
         before = self._current.hash
         try:
@@ -77,7 +76,7 @@ class LivePolicy:
             contents, missing = {Path(): str(problem).encode()}, problem
         mark = _mark(contents)
         coming, self._coming = self._coming, mark
-        if mark == self._seen or (settled and mark != coming):
+        if mark == self._seen or mark != coming:
             return None
         self._seen = mark
         if missing is not None:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import StartupError
 from gateway.policy import LivePolicy, load
+from tests.edits import reloaded
 from tests.policy.acme import BOT, TOOLS
 
 ALLOW = "policy: p\napplies_to: {kinds: [agent]}\ntools: {ops_adjust: allow}\n"
@@ -22,7 +23,7 @@ def test_nothing_happens_without_an_edit(tmp_path: Path) -> None:
     """A touched file with equal content is no edit."""
     policy = live(tmp_path, p=ALLOW)
     (tmp_path / "p.yaml").write_text(ALLOW)
-    assert policy.reload_if_changed() is None
+    assert reloaded(policy) is None
 
 
 def test_an_edit_swaps_the_policy_and_leaves_the_old_one_whole(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_an_edit_swaps_the_policy_and_leaves_the_old_one_whole(tmp_path: Path) -
     policy = live(tmp_path, p=ALLOW)
     old = policy.current
     (tmp_path / "p.yaml").write_text(ALLOW.replace("ops_adjust", "billing_refund"))
-    reload = policy.reload_if_changed()
+    reload = reloaded(policy)
     assert reload is not None
     assert (reload.before, reload.after, reload.problem) == (old.hash, policy.current.hash, None)
     assert old.visible(BOT) == {"ops_adjust"}
@@ -43,15 +44,15 @@ def test_a_broken_edit_keeps_the_old_policy_and_is_reported_once(tmp_path: Path)
     old = policy.current
     for text in ("policy: [", ALLOW.replace("ops_adjust", "nope")):
         (tmp_path / "p.yaml").write_text(text)
-        reload = policy.reload_if_changed()
+        reload = reloaded(policy)
         assert reload is not None
         assert reload.problem is not None
         assert reload.problem.file == str(tmp_path / "p.yaml")
         assert (reload.before, reload.after) == (old.hash, old.hash)
         assert policy.current is old
-        assert policy.reload_if_changed() is None
+        assert reloaded(policy) is None
     (tmp_path / "p.yaml").write_text(ALLOW)
-    mended = policy.reload_if_changed()
+    mended = reloaded(policy)
     assert mended is not None
     assert mended.problem is None
 
@@ -66,23 +67,23 @@ def test_an_edit_that_is_being_written_is_not_in_force(tmp_path: Path) -> None:
     half = denying.partition("rules")[0]
     for text in (half, denying):
         (tmp_path / "p.yaml").write_text(text)
-        assert policy.reload_if_changed(settled=True) is None
+        assert policy.reload_if_changed() is None
         assert policy.current is old
-    assert policy.reload_if_changed(settled=True) is not None
+    assert policy.reload_if_changed() is not None
     assert policy.current.visible(BOT) == {"ops_adjust"}
-    assert policy.reload_if_changed(settled=True) is None
+    assert policy.reload_if_changed() is None
 
 
 def test_a_file_that_is_away_for_a_moment_is_no_edit(tmp_path: Path) -> None:
     """Some editors delete a file and write it anew."""
     policy = live(tmp_path, p=ALLOW)
     (tmp_path / "p.yaml").unlink()
-    assert policy.reload_if_changed(settled=True) is None
+    assert policy.reload_if_changed() is None
     (tmp_path / "p.yaml").write_text(ALLOW)
-    assert policy.reload_if_changed(settled=True) is None
+    assert policy.reload_if_changed() is None
     (tmp_path / "p.yaml").unlink()
-    assert policy.reload_if_changed(settled=True) is None
-    refused = policy.reload_if_changed(settled=True)
+    assert policy.reload_if_changed() is None
+    refused = policy.reload_if_changed()
     assert refused is not None
     assert refused.problem is not None
 
@@ -91,10 +92,10 @@ def test_added_and_deleted_files_are_edits(tmp_path: Path) -> None:
     """What is in the folder is in force."""
     policy = live(tmp_path, p=ALLOW)
     (tmp_path / "q.yaml").write_text(OTHER)
-    assert policy.reload_if_changed() is not None
+    assert reloaded(policy) is not None
     assert policy.current.visible(BOT) == {"ops_adjust", "billing_refund"}
     (tmp_path / "p.yaml").unlink()
-    assert policy.reload_if_changed() is not None
+    assert reloaded(policy) is not None
     assert policy.current.visible(BOT) == {"billing_refund"}
 
 
@@ -102,12 +103,12 @@ def test_deleting_the_last_policy_is_refused(tmp_path: Path) -> None:
     """An emptied folder does not silently take all rules, or all rights, away."""
     policy = live(tmp_path, p=ALLOW)
     (tmp_path / "p.yaml").unlink()
-    reload = policy.reload_if_changed()
+    reload = reloaded(policy)
     assert reload is not None
     assert reload.problem is not None
     assert "There is no policy" in reload.problem.message
     assert policy.current.visible(BOT) == {"ops_adjust"}
-    assert policy.reload_if_changed() is None
+    assert reloaded(policy) is None
 
 
 def test_a_gateway_without_policy_does_not_start(tmp_path: Path) -> None:

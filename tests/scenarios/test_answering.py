@@ -11,6 +11,7 @@ import pytest
 from gateway.connector import Answer, Form
 from gateway.tools.catalogue import UnknownTool
 from tests.acme import Acme
+from tests.edits import reloaded
 from tests.gate import gate
 from tests.house import Clock, house
 from tests.place import Place
@@ -36,7 +37,7 @@ async def test_an_answer_under_a_policy_that_has_tightened_is_refused(asking: Pl
     async with house(asking) as gateway:
         question = await put(gateway, as_=as_)
         asking.write_policy(granting({"ask_invoice": "deny"}))
-        assert gateway.app.policy.reload_if_changed() is not None
+        assert reloaded(gateway.app.policy) is not None
         with pytest.raises(UnknownTool):
             await put(gateway, after=question.action_id, answers=ANSWERED, as_=as_)
 

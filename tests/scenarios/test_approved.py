@@ -14,6 +14,7 @@ from gateway.model import HoldState
 from gateway.store.transaction import Transaction
 from gateway.testing.driver import PATIENCE, cast
 from tests.acme import Acme
+from tests.edits import reloaded
 from tests.gate import gate
 from tests.house import Clock, house
 from tests.place import REFUND, ROOT, TENANT, Place, held, policy
@@ -89,7 +90,7 @@ async def test_a_tightened_policy_is_asked_again(place: Place, acme: Acme) -> No
     async with house(place) as gateway:
         action = await ask(gateway)
         place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
-        assert gateway.app.policy.reload_if_changed() is not None
+        assert reloaded(gateway.app.policy) is not None
         await gateway.vote(action, "fay")
         assert (await outcome(gateway, action))["code"] == "not_permitted"
     assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
@@ -105,7 +106,7 @@ async def test_a_policy_tightened_during_the_last_look_is_in_force(place: Place,
         await gateway.vote(action, "fay")
         await asyncio.to_thread(acme.wait_for_parked)
         place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
-        gateway.app.policy.reload_if_changed()
+        reloaded(gateway.app.policy)
         acme.release()
         assert (await outcome(gateway, action))["code"] == "not_permitted"
     assert place.hold(action).state is HoldState.DENIED_AT_EXECUTION
@@ -118,7 +119,7 @@ async def test_more_approvals_asked_for_later_are_needed(place: Place, acme: Acm
     async with house(place) as gateway:
         action = await ask(gateway)
         place.write_policy(held(count=2))
-        gateway.app.policy.reload_if_changed()
+        reloaded(gateway.app.policy)
         await gateway.vote(action, "fay")
         await gateway.sweep()
         assert acme.mutating() == []
@@ -135,7 +136,7 @@ async def test_other_approvers_asked_for_later_are_those_who_decide(place: Place
     async with house(place) as gateway:
         action = await ask(gateway)
         place.write_policy(held(**{"from": ["visitors"]}))
-        gateway.app.policy.reload_if_changed()
+        reloaded(gateway.app.policy)
         await gateway.vote(action, "fay")
         await gateway.sweep()
         assert not (await gateway.vote(action, "finn")).accepted

@@ -10,6 +10,7 @@ import pytest
 from gateway.model import HoldState
 from gateway.telemetry.export import exporting
 from tests.acme import Acme
+from tests.edits import reloaded
 from tests.gate import Answer
 from tests.house import house
 from tests.place import REFUND, Place, policy
@@ -163,7 +164,7 @@ async def test_a_used_up_budget_tells_who_set_up_a_client_that_it_names_no_task(
             assert whole is None or whole in refused["next"]
         # What is the principal's, and no task's, would be used up under any name.
         place.write_policy(policy(budgets={"principal": {"tool_calls": 1, "window": "1d"}}))
-        assert gateway.app.policy.reload_if_changed() is not None
+        assert reloaded(gateway.app.policy) is not None
         assert (await look())["status"] == "done"
         all_of_it = await look()
         assert all_of_it["message"] == "This needs 1 call, and the budget of 1 call in 1d has 0 left."

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.acme import Acme
+from tests.edits import reloaded
 from tests.gate import Gate
 from tests.house import house
 from tests.place import REFUND, Place, policy
@@ -134,7 +135,7 @@ async def test_a_revoked_caller_reads_no_stored_answer(place: Place, acme: Acme)
     async with house(place) as gateway:
         await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
         place.write_policy(policy({"plain_refund": {"max": {"cents": 100}}}))
-        assert gateway.app.policy.reload_if_changed() is not None
+        assert reloaded(gateway.app.policy) is not None
         again = await gateway.call("plain_refund", {**REFUND, "idempotency_key": KEY})
     assert (again["status"], again["code"]) == ("refused", "not_permitted")
     assert "data" not in again

@@ -10,6 +10,7 @@ from gateway.outcome import State
 from gateway.store.actions import ActionRow
 from gateway.store.transaction import Transaction
 from tests.acme import Acme
+from tests.edits import reloaded
 from tests.house import Clock, house
 from tests.place import REFUND, ROOT, TENANT, Place, held, policy
 from tests.scenarios.losing import TRIES, effects, lost
@@ -128,7 +129,7 @@ async def test_what_policy_allows_no_more_is_not_sent_again(place: Place, acme: 
         assert await gateway.state(first["action_id"]) is State.UNKNOWN
         assert effects(acme) == 0
         place.write_policy(policy())
-        gateway.app.policy.reload_if_changed()
+        reloaded(gateway.app.policy)
         gateway.clock.turn(60)
         await gateway.sweep()
         assert (await gateway.ended(first["action_id"]))["status"] == "done", "and it was only put off"
@@ -147,7 +148,7 @@ async def test_what_was_approved_is_sent_again_while_that_is_enough(place: Place
         assert await gateway.state(asked["action_id"]) is State.UNKNOWN
         before = len(acme.mutating())
         place.write_policy(held("keyed_pay_back", count=approvers))
-        gateway.app.policy.reload_if_changed()
+        reloaded(gateway.app.policy)
         gateway.clock.turn(3)
         await gateway.sweep()
         assert (len(acme.mutating()) > before) == (approvers == 1)
