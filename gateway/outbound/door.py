@@ -35,12 +35,11 @@ from gateway.outbound.pacing import repeated
 from gateway.outbound.resolver import AddressRefused
 from gateway.outbound.signing import learn, signed
 from gateway.outbound.template import Template, template_of
-from gateway.outbound.upstream import FormBody, GatedUpstream, Wanted, Writes, through
+from gateway.outbound.upstream import Asked, GatedUpstream, Wanted, Writes, through
 from gateway.permit import Permit
 from gateway.redact import Redactor
 from gateway.telemetry import metrics
 from gateway.telemetry.requests import asking
-from gateway.tool import Fields
 from vault.secret import Secret
 
 log = logging.getLogger("holdgate.outbound")
@@ -128,21 +127,13 @@ class _Passage:
         self._writes = writes
         self._reads_only = permit.mode is Mode.PREVIEW or not tool.writes
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        query: Fields | None,
-        body: JSON | FormBody,
-        if_match: str | None,
-        wanted: Wanted = Wanted.JSON,
-    ) -> JSON:
+    async def ask(self, asked: Asked) -> JSON:
         """Check, send, and say what it means; for the whole action, and not only for this request."""
-        number = None if method == "GET" else self._writes.number()
+        number = None if asked.method == "GET" else self._writes.number()
         try:
             if self._reads_only and number is not None:
-                raise blocked(f"{method} is refused: this call may only read.")
-            template = self._template(method, path, query, body, if_match, number, wanted)
+                raise blocked(f"{asked.method} is refused: this call may only read.")
+            template = self._template(asked, number)
             return await repeated(
                 partial(self._attempt, template, number),
                 budget=self._lane.pace.budget,
@@ -158,25 +149,14 @@ class _Passage:
             if number is not None:
                 self._writes.ended(number)
 
-    def _template(
-        self,
-        method: str,
-        path: str,
-        query: Fields | None,
-        body: JSON | FormBody,
-        if_match: str | None,
-        number: int | None,
-        wanted: Wanted,
-    ) -> Template:
+    def _template(self, asked: Asked, number: int | None) -> Template:
         key = None
         if number is not None and self._tool.idempotency_header is not None:
             # A second write of the same action is another write, so it cannot have the first one's key.
             name = self._permit.upstream_key if number == 1 else f"{self._permit.upstream_key}-{number}"
             key = (self._tool.idempotency_header, name)
         try:
-            return template_of(
-                method, path, query=query, body=body, if_match=if_match, key=key, more=self._lane.headers, wanted=wanted
-            )
+            return template_of(asked, key=key, more=self._lane.headers)
         except EgressRefused as refused:
             raise blocked(f"The request was not sent: {refused}") from None
 

@@ -9,8 +9,7 @@ from typing import Final
 from gateway.connector import JSON
 from gateway.frozen import statically_frozen
 from gateway.outbound.egress import EgressRefused, checked_header, checked_path, encoded
-from gateway.outbound.upstream import FormBody, Wanted
-from gateway.tool import Fields
+from gateway.outbound.upstream import Asked, FormBody, Wanted
 
 _COMMON_HEADERS: Final = (("Accept-Encoding", "identity"), ("User-Agent", "holdgate"))
 _LONGEST_PATH: Final = 8_000
@@ -35,33 +34,22 @@ class Template:
         return self.method != "GET"
 
 
-def template_of(
-    method: str,
-    path: str,
-    *,
-    query: Fields | None,
-    body: JSON | FormBody,
-    if_match: str | None,
-    key: tuple[str, str] | None,
-    more: Iterable[tuple[str, str]] = (),
-    wanted: Wanted = Wanted.JSON,
-) -> Template:
-    """The request that these parts make, under a connector's base URL.
+def template_of(asked: Asked, *, key: tuple[str, str] | None, more: Iterable[tuple[str, str]]) -> Template:
+    """The request that is asked for, under a connector's base URL.
 
     Args:
-        body: plain JSON, or a form; None for no body.
         key: the upstream's idempotency header and its value.
         more: the connector's own headers, checked.
 
     Raises:
         EgressRefused: a path, query, header or body that must not leave.
     """
-    path = checked_path(path)
-    if query:
-        path += "?" + encoded(query)
+    path, body = checked_path(asked.path), asked.body
+    if asked.query:
+        path += "?" + encoded(asked.query)
     if len(path) > _LONGEST_PATH:
         raise EgressRefused(f"A path and its query have at most {_LONGEST_PATH} characters.")
-    headers = [("Accept", "*/*" if wanted is Wanted.FILE else "application/json"), *_COMMON_HEADERS, *more]
+    headers = [("Accept", "*/*" if asked.wanted is Wanted.FILE else "application/json"), *_COMMON_HEADERS, *more]
     content = b""
     if isinstance(body, FormBody):
         content = encoded(body.fields).encode("ascii")
@@ -69,11 +57,11 @@ def template_of(
     elif body is not None:
         content = _as_json(body)
         headers.append(("Content-Type", "application/json"))
-    if if_match is not None:
-        headers.append(("If-Match", checked_header(if_match)))
+    if asked.if_match is not None:
+        headers.append(("If-Match", checked_header(asked.if_match)))
     if key is not None:
         headers.append((key[0], checked_header(key[1])))
-    return Template(method, path, tuple(headers), content, wanted)
+    return Template(asked.method, path, tuple(headers), content, asked.wanted)
 
 
 def _as_json(body: JSON) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from gateway.connector import JSON, Fetched
 from gateway.frozen import statically_frozen
@@ -29,38 +29,28 @@ class FormBody:
     fields: Fields
 
 
-class Ask(Protocol):
-    """Sends one request of this action through the door."""
+@statically_frozen
+class Asked:
+    """One request, as a connector asks for it."""
 
-    def __call__(
-        self,
-        method: str,
-        path: str,
-        query: Fields | None,
-        body: JSON | FormBody,
-        if_match: str | None,
-        wanted: Wanted = Wanted.JSON,
-    ) -> Awaitable[JSON]:
-        """What is wanted of the answer.
+    method: str
+    path: str
+    query: Fields | None = None
+    body: JSON | FormBody = None
+    """Plain JSON, or a form; None for no body."""
+    if_match: str | None = None
+    wanted: Wanted = Wanted.JSON
 
-        Raises:
-            UpstreamError: on every failure.
-        """
-        ...
+
+Ask: TypeAlias = Callable[[Asked], Awaitable[JSON]]
+"""Sends one request of an action through the door. Raises `UpstreamError` on every failure."""
 
 
 def through(door: Ask) -> Ask:
     """`door` without a way back to whose it is: a bound method would show the connector all that stands behind it."""
 
-    def ask(
-        method: str,
-        path: str,
-        query: Fields | None,
-        body: JSON | FormBody,
-        if_match: str | None,
-        wanted: Wanted = Wanted.JSON,
-    ) -> Awaitable[JSON]:
-        return door(method, path, query, body, if_match, wanted)
+    def ask(asked: Asked) -> Awaitable[JSON]:
+        return door(asked)
 
     return ask
 
@@ -180,37 +170,37 @@ class GatedUpstream:
 
     async def get(self, path: str, query: Fields | None = None) -> JSON:
         """Read; the query's names and values are encoded here."""
-        return await self._ask("GET", path, query, None, None)
+        return await self._ask(Asked("GET", path, query))
 
     async def fetch(self, path: str, query: Fields | None = None) -> Fetched:
         """Read, and show what the answer's headers say."""
-        fetched: Fetched = await self._ask("GET", path, query, None, None, Wanted.FETCHED)
+        fetched: Fetched = await self._ask(Asked("GET", path, query, wanted=Wanted.FETCHED))
         return fetched
 
     async def download(self, path: str, query: Fields | None = None) -> bytes:
         """Read a file as it is."""
-        body: bytes = await self._ask("GET", path, query, None, None, Wanted.FILE)
+        body: bytes = await self._ask(Asked("GET", path, query, wanted=Wanted.FILE))
         return body
 
     async def post(self, path: str, body: JSON = None, *, form: Fields | None = None) -> JSON:
         """Send a JSON body, a form, or none."""
-        return await self._ask("POST", path, None, _content(body, form), None)
+        return await self._ask(Asked("POST", path, body=_content(body, form)))
 
     async def put(
         self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
     ) -> JSON:
         """Replace, if asked only when the record's etag still is `if_match`."""
-        return await self._ask("PUT", path, None, _content(body, form), if_match)
+        return await self._ask(Asked("PUT", path, body=_content(body, form), if_match=if_match))
 
     async def patch(
         self, path: str, body: JSON = None, *, form: Fields | None = None, if_match: str | None = None
     ) -> JSON:
         """Change, if asked only when the record's etag still is `if_match`."""
-        return await self._ask("PATCH", path, None, _content(body, form), if_match)
+        return await self._ask(Asked("PATCH", path, body=_content(body, form), if_match=if_match))
 
     async def delete(self, path: str, *, if_match: str | None = None) -> JSON:
         """Remove, if asked only when the record's etag still is `if_match`."""
-        return await self._ask("DELETE", path, None, None, if_match)
+        return await self._ask(Asked("DELETE", path, if_match=if_match))
 
 
 def _content(body: JSON, form: Fields | None) -> JSON | FormBody:
